@@ -1,0 +1,362 @@
+"""Filtering, resampling and re-referencing of lists of recordings."""
+
+import logging
+import re
+from numbers import Integral, Real
+
+import mne
+import numpy as np
+from joblib import Parallel, delayed
+from mne import BaseEpochs
+from mne.filter import notch_filter
+from mne.io import BaseRaw
+from mne.utils import logger, use_log_level
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils._param_validation import Interval
+
+from .regions import (
+    check_renamed,
+    describe,
+    get_regions,
+    set_regions,
+    shorten_list,
+)
+
+ELECTRODE_TYPES = ("seeg", "ecog", "dbs", "eeg")
+POSITIVE = Interval(Real, 0, None, closed="neither")
+
+
+class RecordingPreprocessor(TransformerMixin, BaseEstimator):
+    """Re-reference, notch, band-pass and resample recordings, in that order.
+
+    Everything is done by MNE, on copies, and the regions of the channels are kept.
+
+    Parameters
+    ----------
+    notch : bool | float
+        Whether to remove the line frequency and its harmonics, or the line frequency in
+        Hz. ``True`` takes that of each recording, ``info["line_freq"]``. Harmonics
+        that the low-pass or the resampling removes anyway are left to them.
+    l_freq, h_freq : float | None
+        The pass-band in Hz; ``None`` leaves that side open.
+    sfreq : float | None
+        The new sampling rate in Hz, lower or higher; ``None`` keeps that of each
+        recording.
+    reference : None | "average" | "bipolar" | str | list of str
+        The new reference: the average of the good channels of each type; the next
+        contact of the same shaft; or the mean of the channels named. See Notes.
+    n_jobs : int | None
+        The number of recordings that are processed in parallel, as in joblib.
+
+    See Also
+    --------
+    mne.io.Raw.filter : The band-pass, with its transition bands and filter lengths.
+    mne.set_eeg_reference : The reference, except for bipolar ones.
+
+    Notes
+    -----
+    Nothing is learned from the recordings: ``transform`` needs no ``fit``.
+
+    Filters apply to all data channels, bad ones included, and resampling to all
+    channels. References are computed from, and applied to, good channels of the types
+    sEEG, ECoG, DBS and EEG alone. A single channel named as the reference becomes flat
+    and is marked as bad.
+
+    ``reference="bipolar"`` subtracts from each contact the next one of its shaft,
+    ``"LA1-LA2"``: contacts are neighbours if their names differ only in the number at
+    the end, by one, and if they have the same type. The new channels sit halfway
+    between their contacts, and have their region if both have the same. All
+    former electrode channels are dropped. For grids this is not meaningful.
+
+    MNE warns if a recording or an epoch is shorter than a filter; notches are the
+    longest, 6.6 s.
+
+    Examples
+    --------
+    >>> from mne_funcmap.preprocessing import RecordingPreprocessor
+    >>> from mne_funcmap.simulation import simulate_recordings
+    >>> X = simulate_recordings(n_subjects=2, n_sessions=1, duration=10.0)
+    >>> preprocessor = RecordingPreprocessor(notch=True, l_freq=1, h_freq=90, sfreq=200)
+    >>> [raw.info["sfreq"] for raw in preprocessor.fit_transform(X)]
+    [200.0, 200.0]
+    """
+
+    _parameter_constraints = {
+        "notch": ["boolean", POSITIVE],
+        "l_freq": [POSITIVE, None],
+        "h_freq": [POSITIVE, None],
+        "sfreq": [POSITIVE, None],
+        "reference": [str, list, None],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        notch=False,
+        l_freq=None,
+        h_freq=None,
+        sfreq=None,
+        reference=None,
+        n_jobs=None,
+    ):
+        self.notch = notch
+        self.l_freq = l_freq
+        self.h_freq = h_freq
+        self.sfreq = sfreq
+        self.reference = reference
+        self.n_jobs = n_jobs
+
+    def fit(self, X, y=None):
+        """Check the parameters and the recordings.
+
+        Parameters
+        ----------
+        X : list of mne.io.Raw | list of mne.Epochs
+            The recordings.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : RecordingPreprocessor
+            The preprocessor.
+
+        Raises
+        ------
+        TypeError
+            If an item of the list is not a recording.
+        ValueError
+            If a parameter is invalid or does not fit a recording, such as a band
+            beyond its Nyquist frequency or a line frequency that it does not tell.
+        """
+        self._check(X)
+        return self
+
+    def transform(self, X):
+        """Preprocess recordings.
+
+        Parameters
+        ----------
+        X : list of mne.io.Raw | list of mne.Epochs
+            The recordings, which stay as they are. They need not be preloaded.
+
+        Returns
+        -------
+        X_new : list of mne.io.Raw | list of mne.Epochs
+            One preprocessed copy, with its data loaded, for each recording.
+
+        Raises
+        ------
+        TypeError
+            If an item of the list is not a recording.
+        ValueError
+            As by ``fit``; and if data are not finite, or have no two contacts for a
+            bipolar reference.
+        """
+        # a long list would otherwise drown the log in filter designs
+        log_level = max(logger.level, logging.WARNING)
+        return Parallel(n_jobs=self.n_jobs)(
+            delayed(_preprocess)(
+                recording,
+                name=describe(index, recording),
+                reference=self.reference,
+                notch=self.notch,
+                band=(self.l_freq, self.h_freq),
+                sfreq=self.sfreq,
+                log_level=log_level,
+            )
+            for index, recording in enumerate(self._check(X))
+        )
+
+    def __sklearn_is_fitted__(self):
+        """Tell that there is nothing to be fitted."""
+        return True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def _check(self, X):
+        """Return the list of recordings, all of which the parameters suit."""
+        self._validate_params()
+        if None not in (self.l_freq, self.h_freq) and self.l_freq >= self.h_freq:
+            raise ValueError(
+                f"l_freq must be below h_freq, got l_freq={self.l_freq} and "
+                f"h_freq={self.h_freq}."
+            )
+        recordings = [X] if isinstance(X, BaseRaw | BaseEpochs) else X
+        if not isinstance(recordings, list | tuple):
+            raise TypeError(
+                f"X must be a list of recordings (Raw or Epochs), got {type(X)}."
+            )
+        if not recordings:
+            raise ValueError("X is an empty list: expected at least one recording.")
+        for index, recording in enumerate(recordings):
+            self._check_recording(describe(index, recording), recording)
+        return recordings
+
+    def _check_recording(self, name, recording):
+        nyquist = recording.info["sfreq"] / 2
+        for parameter in ("l_freq", "h_freq", "notch"):
+            value = getattr(self, parameter)
+            if value is not None and value is not True and value >= nyquist:
+                raise ValueError(
+                    f"{name} is sampled at {2 * nyquist} Hz, so {parameter} must be "
+                    f"below {nyquist} Hz, got {value}."
+                )
+        if self.notch is True and not recording.info["line_freq"]:
+            raise ValueError(
+                f"{name} does not tell its line frequency. Set "
+                "recording.info['line_freq'] = 50.0, or give notch=50.0 for all "
+                "recordings (60 where the mains has 60 Hz)."
+            )
+        if self.reference not in (None, "average", "bipolar"):
+            missing = sorted(set(_as_list(self.reference)) - set(recording.ch_names))
+            if missing:
+                raise ValueError(
+                    f"{name} lacks the channels {shorten_list(missing)} named by "
+                    "reference. It must be None, 'average', 'bipolar', or names of "
+                    "channels that all recordings have."
+                )
+
+
+def _as_list(names):
+    return [names] if isinstance(names, str) else names
+
+
+def _preprocess(recording, *, name, reference, notch, band, sfreq, log_level):
+    """Preprocess a copy of one recording."""
+    l_freq, h_freq = band
+    with use_log_level(log_level):
+        inst = recording.copy().load_data()
+        _check_finite(inst, name)
+        if reference is not None:
+            inst = _rereference(inst, reference, name)
+        if notch:
+            _apply_notch(inst, _find_harmonics(inst.info, notch, h_freq, sfreq))
+        if l_freq is not None or h_freq is not None:
+            inst.filter(l_freq, h_freq)
+        if sfreq is not None:
+            inst.resample(sfreq)
+    return inst
+
+
+def _check_finite(inst, name):
+    """Raise if good data are not finite: a filter would spread that."""
+    wrong = [
+        ch_name
+        for ch_name in _get_electrodes(inst)
+        if not np.isfinite(inst.get_data(picks=[ch_name])).all()
+    ]
+    if wrong:
+        raise ValueError(
+            f"{name} has values that are not finite in {shorten_list(wrong)}. Add the "
+            "channels to info['bads'], or crop the recording."
+        )
+
+
+def _find_harmonics(info, notch, h_freq, sfreq):
+    """Find the line frequencies that no later step removes."""
+    line = info["line_freq"] if notch is True else notch
+    # MNE's notch ends there, MNE's low-pass 25 % (2 Hz at least) beyond h_freq
+    limits = [info["sfreq"] / 2]
+    if sfreq is not None:
+        limits.append(sfreq / 2)
+    if h_freq is not None:
+        limits.append(h_freq + max(0.25 * h_freq, 2.0))
+    harmonics = np.arange(line, min(limits), line)
+    notch_ends = harmonics * (1 + 1 / 400) + 0.5
+    return harmonics[notch_ends < info["sfreq"] / 2]
+
+
+def _apply_notch(inst, frequencies):
+    if not len(frequencies):
+        return
+    if isinstance(inst, BaseRaw):
+        inst.notch_filter(frequencies)
+    else:
+        inst.apply_function(
+            notch_filter,
+            channel_wise=False,
+            Fs=inst.info["sfreq"],
+            freqs=frequencies,
+        )
+
+
+def _rereference(inst, reference, name):
+    good = _get_electrodes(inst)
+    if not good:
+        raise ValueError(
+            f"{name} has no good channel of the types {ELECTRODE_TYPES}: there is "
+            "nothing to re-reference."
+        )
+    if reference == "bipolar":
+        return _make_bipolar(inst, good, name)
+    ch_types = sorted(set(inst.get_channel_types(picks=good)))
+    mne.set_eeg_reference(inst, reference, copy=False, ch_type=ch_types)
+    if reference != "average" and len(_as_list(reference)) == 1:
+        (flat,) = _as_list(reference)
+        inst.info["bads"] = list(dict.fromkeys([*inst.info["bads"], flat]))
+    return inst
+
+
+def _get_electrodes(inst, exclude="bads"):
+    """Names of the good electrode channels, or of all of them."""
+    picks = mne.pick_types(
+        inst.info, **dict.fromkeys(ELECTRODE_TYPES, True), exclude=exclude
+    )
+    return [inst.ch_names[pick] for pick in picks]
+
+
+def _make_bipolar(inst, good, name):
+    """Replace all electrodes by differences of neighbouring good contacts."""
+    check_renamed(inst, good, name)
+    regions = get_regions(inst)
+    pairs = _find_neighbours(inst, good)
+    if not pairs:
+        raise ValueError(
+            f"{name} has no neighbouring good contacts, such as 'LA1' and 'LA2', for a "
+            f"bipolar reference, only {shorten_list(good)}."
+        )
+    anodes, cathodes = map(list, zip(*pairs, strict=True))
+    electrodes = _get_electrodes(inst, exclude=())
+    bipolar = mne.set_bipolar_reference(
+        inst,
+        anodes,
+        cathodes,
+        ch_info=[{"loc": _find_middle(inst, pair)} for pair in pairs],
+        drop_refs=False,
+        copy=False,
+    ).drop_channels(electrodes)
+    kept = {
+        f"{anode}-{cathode}": regions[anode]
+        for anode, cathode in pairs
+        if anode in regions and regions[anode] == regions.get(cathode)
+    }
+    return set_regions(bipolar, kept)
+
+
+def _find_neighbours(inst, names):
+    """Find pairs of channels of one type whose numbers follow each other."""
+    types = inst.get_channel_types(picks=names)
+    contacts = {}
+    for name, ch_type in zip(names, types, strict=True):
+        if match := re.fullmatch(r"(.*\D)(\d+)", name):
+            contacts[ch_type, match[1], int(match[2])] = name
+    return [
+        (name, contacts[ch_type, shaft, number + 1])
+        for (ch_type, shaft, number), name in contacts.items()
+        if (ch_type, shaft, number + 1) in contacts
+    ]
+
+
+def _find_middle(inst, pair):
+    """Location, as in ``info["chs"]``, halfway between two contacts."""
+    first, second = (
+        inst.info["chs"][inst.ch_names.index(name)]["loc"] for name in pair
+    )
+    location = first.copy()
+    location[:3] = (first[:3] + second[:3]) / 2
+    return location

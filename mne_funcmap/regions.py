@@ -1,0 +1,401 @@
+"""Brain regions as channel-specific annotations of a recording.
+
+A region is stored as an annotation ``region/<name>`` that spans the recording and
+names its channels, so that it follows MNE's own operations. No other module knows
+this format.
+"""
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+import mne
+import numpy as np
+from mne import BaseEpochs
+from mne.io import BaseRaw
+
+_PREFIX = "region/"
+
+
+def set_regions(inst, regions):
+    """Set the brain regions of channels.
+
+    Parameters
+    ----------
+    inst : mne.io.Raw | mne.Epochs
+        The recording. It is changed in place; its data are not loaded.
+    regions : dict of {str: str}
+        The region of each channel, ``{ch_name: region}``. Channels that are not named
+        keep the region they have.
+
+    Returns
+    -------
+    inst : mne.io.Raw | mne.Epochs
+        The same recording.
+
+    Raises
+    ------
+    TypeError
+        If ``inst`` is not a recording, or a region is not a string.
+    ValueError
+        If the recording lacks a channel, a region is empty, or a channel that is not
+        named has two different regions.
+
+    Notes
+    -----
+    Each region is one annotation ``region/<name>`` over the whole recording, with its
+    channels in ``ch_names``. It survives picking, dropping, reordering, cropping,
+    resampling, filtering, concatenating, saving to FIF and epoching; it neither
+    rejects data nor splits a filter. What MNE loses is mended by another call, which
+    also drops regions of channels that no longer exist and stretches the annotations
+    to the present length of the data:
+
+    * :meth:`mne.Epochs.rename_channels` loses the renamed channels, and swapping the
+      names of two channels swaps their regions unnoticed: use
+      :func:`~mne_funcmap.rename_channels`, or rename on Raw;
+    * :func:`mne.concatenate_epochs`, and ``mne.Epochs(raw, event_id=...)`` without
+      ``events``, lose all regions;
+    * bipolar re-referencing makes new channels without a region;
+    * a BIDS events file keeps the regions, but not which channels they belong to;
+    * :meth:`mne.io.Raw.crop` leaves annotations that reach the end one sample too
+      long for :meth:`mne.io.Raw.crop_by_annotations`.
+
+    Regions are not events: leave them out of :func:`mne.events_from_annotations` with
+    a ``regexp``, as below, and give :class:`mne.Epochs` its ``events``.
+
+    Examples
+    --------
+    >>> import mne
+    >>> import numpy as np
+    >>> from mne_funcmap.regions import get_regions, set_regions
+    >>> info = mne.create_info(["LA1", "LA2", "LB1"], sfreq=100.0, ch_types="seeg")
+    >>> raw = mne.io.RawArray(np.zeros((3, 1000)), info, verbose="ERROR")
+    >>> raw = set_regions(raw, {"LA1": "GPi", "LA2": "GPi", "LB1": "STN"})
+    >>> get_regions(raw.pick(["LB1", "LA2"]))
+    {'LB1': 'STN', 'LA2': 'GPi'}
+
+    Regions are left out when annotations are turned into events:
+
+    >>> raw.annotations.append(2.0, 0.0, "stimulus")
+    <Annotations | 3 segments, channel-specific: ...>
+    >>> events, event_id = mne.events_from_annotations(
+    ...     raw, regexp=r"(?i)^(?!bad|edge|region/)", verbose="ERROR"
+    ... )
+    >>> list(event_id)
+    ['stimulus']
+    """
+    _check_recording(inst)
+    _check_regions(inst, regions)
+    kept = {
+        name: found
+        for name, found in _find_labels(inst).items()
+        if name in inst.ch_names and name not in regions
+    }
+    new = {name: str(region) for name, region in regions.items()}
+    _write_labels(inst, _one_region_each(inst, kept) | new)
+    return inst
+
+
+def get_regions(inst):
+    """Get the brain regions of channels.
+
+    Parameters
+    ----------
+    inst : mne.io.Raw | mne.Epochs
+        The recording.
+
+    Returns
+    -------
+    regions : dict of {str: str}
+        The region of each channel, in channel order. Channels without a region are
+        absent, as are regions of channels that no longer exist.
+
+    Raises
+    ------
+    TypeError
+        If ``inst`` is not a recording.
+    ValueError
+        If a channel has two different regions, or a region names no channel (as after
+        writing to and reading from BIDS).
+    """
+    _check_recording(inst)
+    lost = sorted({region for region, names in _find_regions(inst) if not names})
+    if lost:
+        raise ValueError(
+            f"{describe(None, inst)} has regions without channels: {lost}. A BIDS "
+            "events file, for one, keeps no channels: call set_regions again."
+        )
+    labels = _find_labels(inst)
+    present = {name: labels[name] for name in inst.ch_names if name in labels}
+    return _one_region_each(inst, present)
+
+
+def rename_channels(inst, mapping):
+    """Rename channels and keep their regions.
+
+    On Raw this is MNE's own renaming; on Epochs, MNE leaves the old names in the
+    annotations, and with them the regions are lost.
+
+    Parameters
+    ----------
+    inst : mne.io.Raw | mne.Epochs
+        The recording. It is changed in place.
+    mapping : dict of {str: str} | callable
+        The new names, ``{old: new}``, or a function from old to new name.
+
+    Returns
+    -------
+    inst : mne.io.Raw | mne.Epochs
+        The same recording.
+
+    Raises
+    ------
+    TypeError
+        If ``inst`` is not a recording.
+    ValueError
+        If a channel to rename does not exist, or a new name is that of a channel that
+        no longer exists and whose region is still stored.
+
+    Examples
+    --------
+    >>> import mne
+    >>> import numpy as np
+    >>> from mne_funcmap.regions import get_regions, rename_channels, set_regions
+    >>> info = mne.create_info(["LA1", "LA2"], sfreq=100.0, ch_types="seeg")
+    >>> epochs = mne.EpochsArray(np.zeros((5, 2, 100)), info, verbose="ERROR")
+    >>> epochs = set_regions(epochs, {"LA1": "GPi", "LA2": "STN"})
+    >>> get_regions(rename_channels(epochs, {"LA1": "X1"}))
+    {'X1': 'GPi', 'LA2': 'STN'}
+    """
+    _check_recording(inst)
+    info = inst.info.copy()
+    mne.rename_channels(info, mapping)
+    new_names = dict(zip(inst.ch_names, info["ch_names"], strict=True))
+    taken = sorted(_find_stale(inst) & set(new_names.values()))
+    if taken:
+        raise ValueError(
+            f"{describe(None, inst)} still stores a region for {taken}, channels that "
+            "no longer exist, so these names cannot be given to others. Call "
+            "set_regions(recording, {}) first: it drops such regions."
+        )
+    inst.rename_channels(mapping)
+    if isinstance(inst, BaseEpochs) and inst.annotations is not None:
+        inst.annotations.ch_names = [
+            tuple(new_names.get(name, name) for name in names)
+            for names in inst.annotations.ch_names
+        ]
+    return inst
+
+
+def get_subjects(recordings):
+    """Get the subject of each recording, the groups of a cross-validation.
+
+    Parameters
+    ----------
+    recordings : list of mne.io.Raw | list of mne.Epochs
+        The recordings.
+
+    Returns
+    -------
+    subjects : ndarray of str, shape (n_recordings,)
+        The subject ids, ``info["subject_info"]["his_id"]``.
+
+    Raises
+    ------
+    TypeError
+        If an item of the list is not a recording.
+    ValueError
+        If the list is empty, or a recording has no subject id or the id ``"0"``, which
+        anonymizing leaves behind.
+    """
+    if isinstance(recordings, BaseRaw | BaseEpochs):
+        recordings = [recordings]
+    subjects = [get_subject(recording) for recording in recordings]
+    if not subjects:
+        raise ValueError("The list of recordings is empty: no subjects to get.")
+    missing = [
+        describe(index, recordings[index])
+        for index, subject in enumerate(subjects)
+        if subject is None
+    ]
+    if missing:
+        raise ValueError(
+            f"No subject id in {len(missing)} of {len(subjects)} recordings: "
+            f"{shorten_list(missing)}. Subjects must be known to be held out, and "
+            "anonymizing sets every id to '0': set "
+            "recording.info['subject_info'] = {'his_id': 'sub-01'} on each."
+        )
+    return np.array(subjects)
+
+
+def get_subject(recording):
+    """Get the subject id of a recording, None if missing, empty or "0"."""
+    _check_recording(recording)
+    subject = str((recording.info["subject_info"] or {}).get("his_id") or "").strip()
+    return None if subject in ("", "0") else subject
+
+
+def describe(index, recording):
+    """Name a recording in messages by index (None: unknown), subject and file."""
+    subject, file = get_subject(recording), _get_file_name(recording)
+    known = [f"subject {subject!r}"] if subject else []
+    known += [f"file {file!r}"] if file else []
+    text = "The recording" if index is None else f"recording {index}"
+    return f"{text} ({', '.join(known)})" if known else text
+
+
+def shorten_list(items, n_shown=5):
+    """Join the first items for a message and count the others."""
+    more = f" and {len(items) - n_shown} more" if len(items) > n_shown else ""
+    return ", ".join(map(str, items[:n_shown])) + more
+
+
+def check_renamed(recording, ch_names, name):
+    """Raise if a region of a vanished channel sits beside a channel without one.
+
+    Then a channel may have been renamed, or re-referenced, without its region. The
+    channels in question, ``ch_names``, are the good data channels.
+    """
+    regions = get_regions(recording)
+    unlabelled = [ch_name for ch_name in ch_names if ch_name not in regions]
+    stale = sorted(_find_stale(recording))
+    if unlabelled and stale:
+        raise ValueError(
+            f"{name} has channels without a region, {shorten_list(unlabelled)}, and "
+            f"regions of channels that no longer exist, {shorten_list(stale)}: renamed "
+            "or re-referenced? Call set_regions again (set_regions(recording, {}) if "
+            "they really have no region), and rename on Epochs with "
+            "mne_funcmap.rename_channels, which keeps the regions."
+        )
+
+
+def _check_recording(inst):
+    if not isinstance(inst, BaseRaw | BaseEpochs):
+        raise TypeError(
+            f"Expected a recording (mne.io.Raw or mne.Epochs), got {type(inst)}: "
+            f"{str(inst)[:80]!r}. Read files first, as by mne.io.read_raw."
+        )
+
+
+def _check_regions(inst, regions):
+    if not isinstance(regions, Mapping):
+        raise TypeError(
+            f"regions must be a dict of channel name to region, got {type(regions)}."
+        )
+    unknown = [name for name in regions if name not in inst.ch_names]
+    if unknown:
+        similar = {
+            match: None
+            for name in unknown
+            for match in get_close_matches(str(name), inst.ch_names)
+        }
+        hint = f"did you mean {list(similar)}?" if similar else "none is similar."
+        raise ValueError(
+            f"{describe(None, inst)} has no channels {shorten_list(unknown)}. It has "
+            f"{len(inst.ch_names)} channels, {shorten_list(inst.ch_names)}: {hint}"
+        )
+    for name, region in regions.items():
+        if not isinstance(region, str):
+            raise TypeError(
+                f"The region of channel {name!r} must be a string, got {region!r}. "
+                "Leave out channels without a region."
+            )
+        if not region.strip():
+            raise ValueError(
+                f"The region of channel {name!r} is empty. Leave out channels without "
+                "a region."
+            )
+
+
+def _find_regions(inst):
+    """Find the region annotations: a list of (region, channel names)."""
+    if inst.annotations is None:
+        return []
+    return [
+        (_decode(description.removeprefix(_PREFIX)), names)
+        for description, names in zip(
+            inst.annotations.description, inst.annotations.ch_names, strict=True
+        )
+        if description.startswith(_PREFIX)
+    ]
+
+
+def _decode(text):
+    """Decode what FIF makes of characters past Latin-1: &#945; is alpha."""
+    return re.sub(r"&#(\d{1,6});", lambda match: chr(int(match[1])), text)
+
+
+def _find_labels(inst):
+    """Find the set of regions of each channel named, existing or not."""
+    labels = {}
+    for region, names in _find_regions(inst):
+        for name in names:
+            labels.setdefault(name, set()).add(region)
+    return labels
+
+
+def _find_stale(inst):
+    """Find the channels that have a region and do not exist."""
+    return set(_find_labels(inst)) - set(inst.ch_names)
+
+
+def _one_region_each(inst, labels):
+    """Reduce sets of regions to the one they hold."""
+    for name, regions in labels.items():
+        if len(regions) > 1:
+            raise ValueError(
+                f"{describe(None, inst)}: channel {name!r} has different regions, "
+                f"{sorted(regions)}. Call set_regions again with the right one."
+            )
+    return {name: next(iter(regions)) for name, regions in labels.items()}
+
+
+def _write_labels(inst, labels):
+    """Replace all region annotations by one for each region."""
+    channels = {}
+    for name in inst.ch_names:
+        if name in labels:
+            channels.setdefault(labels[name], []).append(name)
+    onset, duration = _get_extent(inst)
+    new = mne.Annotations(
+        onset=[onset] * len(channels),
+        duration=duration,
+        description=[_PREFIX + region for region in channels],
+        ch_names=list(channels.values()),
+    )
+    if inst.annotations is None:
+        inst.set_annotations(mne.Annotations([], [], [], inst.info["meas_date"]))
+    # in place, since Raw.set_annotations shifts, clips and rounds all annotations
+    annotations = inst.annotations
+    is_region = [text.startswith(_PREFIX) for text in annotations.description]
+    annotations.delete(np.flatnonzero(is_region))
+    hed = {"hed_string": [""] * len(new)} if hasattr(annotations, "hed_string") else {}
+    annotations.append(
+        onset=new.onset,
+        duration=new.duration,
+        description=new.description,
+        ch_names=new.ch_names,
+        **hed,
+    )
+
+
+def _get_extent(inst):
+    """Get onset and duration of the whole recording, in seconds.
+
+    The duration is that from the first to the last sample: MNE loses shorter
+    annotations when it crops, and one sample more is beyond the data.
+    """
+    if isinstance(inst, BaseRaw):
+        return inst.first_time, inst.times[-1]
+    # events count samples of the original raw, also after decimating
+    zeros = inst.events[:, 0] / inst._raw_sfreq if len(inst.events) else np.zeros(1)
+    onset = zeros.min() + inst.tmin
+    return onset, zeros.max() + inst.tmax - onset
+
+
+def _get_file_name(recording):
+    files = (
+        recording.filenames if isinstance(recording, BaseRaw) else [recording.filename]
+    )
+    return Path(files[0]).name if files and files[0] else None
