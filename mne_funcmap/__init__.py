@@ -1,0 +1,19 @@
+"""Functional embeddings of intracranial recordings."""
+
+import lazy_loader
+
+__version__ = "0.1.0"
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "bids": ["read_recordings_bids"],
+        "embedder": ["FunctionalEmbedder"],
+        "preprocessing": ["RecordingPreprocessor"],
+        "regions": ["get_regions", "rename_channels", "set_regions"],
+        "segment_embedder": ["SegmentEmbedder"],
+        "simulation": ["simulate_recordings"],
+        "subjects": ["get_subjects"],
+        "viz": ["plot_embedding"],
+    },
+)

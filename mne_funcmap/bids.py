@@ -8,7 +8,8 @@ from pathlib import Path
 
 import mne
 
-from .regions import set_regions, shorten_list
+from .regions import set_regions
+from .subjects import shorten_list
 
 _DATATYPES = ("eeg", "ieeg")
 _FORMATS = (".bdf", ".edf", ".set", ".vhdr")
@@ -91,12 +92,11 @@ def read_recordings_bids(
 
     Examples
     --------
-    >>> from mne_funcmap.bids import read_recordings_bids
-    >>> from mne_funcmap.regions import get_regions
-    >>> recordings = read_recordings_bids(
+    >>> import mne_funcmap as mf
+    >>> recordings = mf.read_recordings_bids(
     ...     "my-study", subjects=["01", "02"], tasks="rest"
     ... )  # doctest: +SKIP
-    >>> get_regions(recordings[0])  # doctest: +SKIP
+    >>> mf.get_regions(recordings[0])  # doctest: +SKIP
     {'LA1': 'GPi', 'LA2': 'GPi', 'LB1': 'STN'}
     """
     paths = _find_recordings(Path(root))

@@ -14,13 +14,8 @@ from mne.utils import logger, use_log_level
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval
 
-from .regions import (
-    check_renamed,
-    describe,
-    get_regions,
-    set_regions,
-    shorten_list,
-)
+from .regions import check_renamed, get_regions, set_regions
+from .subjects import describe, shorten_list
 
 ELECTRODE_TYPES = ("seeg", "ecog", "dbs", "eeg")
 POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -73,10 +68,11 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
 
     Examples
     --------
-    >>> from mne_funcmap.preprocessing import RecordingPreprocessor
-    >>> from mne_funcmap.simulation import simulate_recordings
-    >>> X = simulate_recordings(n_subjects=2, n_sessions=1, duration=10.0)
-    >>> preprocessor = RecordingPreprocessor(notch=True, l_freq=1, h_freq=90, sfreq=200)
+    >>> import mne_funcmap as mf
+    >>> X = mf.simulate_recordings(n_subjects=2, n_sessions=1, duration=10.0)
+    >>> preprocessor = mf.RecordingPreprocessor(
+    ...     notch=True, l_freq=1, h_freq=90, sfreq=200
+    ... )
     >>> [raw.info["sfreq"] for raw in preprocessor.fit_transform(X)]
     [200.0, 200.0]
     """

@@ -8,12 +8,13 @@ this format.
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
-from pathlib import Path
 
 import mne
 import numpy as np
 from mne import BaseEpochs
 from mne.io import BaseRaw
+
+from .subjects import check_recording, describe, shorten_list
 
 _PREFIX = "region/"
 
@@ -68,11 +69,11 @@ def set_regions(inst, regions):
     --------
     >>> import mne
     >>> import numpy as np
-    >>> from mne_funcmap.regions import get_regions, set_regions
+    >>> import mne_funcmap as mf
     >>> info = mne.create_info(["LA1", "LA2", "LB1"], sfreq=100.0, ch_types="seeg")
     >>> raw = mne.io.RawArray(np.zeros((3, 1000)), info, verbose="ERROR")
-    >>> raw = set_regions(raw, {"LA1": "GPi", "LA2": "GPi", "LB1": "STN"})
-    >>> get_regions(raw.pick(["LB1", "LA2"]))
+    >>> raw = mf.set_regions(raw, {"LA1": "GPi", "LA2": "GPi", "LB1": "STN"})
+    >>> mf.get_regions(raw.pick(["LB1", "LA2"]))
     {'LB1': 'STN', 'LA2': 'GPi'}
 
     Regions are left out when annotations are turned into events:
@@ -85,7 +86,7 @@ def set_regions(inst, regions):
     >>> list(event_id)
     ['stimulus']
     """
-    _check_recording(inst)
+    check_recording(inst)
     _check_regions(inst, regions)
     kept = {
         name: found
@@ -119,7 +120,7 @@ def get_regions(inst):
         If a channel has two different regions, or a region names no channel (as after
         writing to and reading from BIDS).
     """
-    _check_recording(inst)
+    check_recording(inst)
     lost = sorted({region for region, names in _find_regions(inst) if not names})
     if lost:
         raise ValueError(
@@ -161,14 +162,14 @@ def rename_channels(inst, mapping):
     --------
     >>> import mne
     >>> import numpy as np
-    >>> from mne_funcmap.regions import get_regions, rename_channels, set_regions
+    >>> import mne_funcmap as mf
     >>> info = mne.create_info(["LA1", "LA2"], sfreq=100.0, ch_types="seeg")
     >>> epochs = mne.EpochsArray(np.zeros((5, 2, 100)), info, verbose="ERROR")
-    >>> epochs = set_regions(epochs, {"LA1": "GPi", "LA2": "STN"})
-    >>> get_regions(rename_channels(epochs, {"LA1": "X1"}))
+    >>> epochs = mf.set_regions(epochs, {"LA1": "GPi", "LA2": "STN"})
+    >>> mf.get_regions(mf.rename_channels(epochs, {"LA1": "X1"}))
     {'X1': 'GPi', 'LA2': 'STN'}
     """
-    _check_recording(inst)
+    check_recording(inst)
     info = inst.info.copy()
     mne.rename_channels(info, mapping)
     new_names = dict(zip(inst.ch_names, info["ch_names"], strict=True))
@@ -188,69 +189,6 @@ def rename_channels(inst, mapping):
     return inst
 
 
-def get_subjects(recordings):
-    """Get the subject of each recording, the groups of a cross-validation.
-
-    Parameters
-    ----------
-    recordings : list of mne.io.Raw | list of mne.Epochs
-        The recordings.
-
-    Returns
-    -------
-    subjects : ndarray of str, shape (n_recordings,)
-        The subject ids, ``info["subject_info"]["his_id"]``.
-
-    Raises
-    ------
-    TypeError
-        If an item of the list is not a recording.
-    ValueError
-        If the list is empty, or a recording has no subject id or the id ``"0"``, which
-        anonymizing leaves behind.
-    """
-    if isinstance(recordings, BaseRaw | BaseEpochs):
-        recordings = [recordings]
-    subjects = [get_subject(recording) for recording in recordings]
-    if not subjects:
-        raise ValueError("The list of recordings is empty: no subjects to get.")
-    missing = [
-        describe(index, recordings[index])
-        for index, subject in enumerate(subjects)
-        if subject is None
-    ]
-    if missing:
-        raise ValueError(
-            f"No subject id in {len(missing)} of {len(subjects)} recordings: "
-            f"{shorten_list(missing)}. Subjects must be known to be held out, and "
-            "anonymizing sets every id to '0': set "
-            "recording.info['subject_info'] = {'his_id': 'sub-01'} on each."
-        )
-    return np.array(subjects)
-
-
-def get_subject(recording):
-    """Get the subject id of a recording, None if missing, empty or "0"."""
-    _check_recording(recording)
-    subject = str((recording.info["subject_info"] or {}).get("his_id") or "").strip()
-    return None if subject in ("", "0") else subject
-
-
-def describe(index, recording):
-    """Name a recording in messages by index (None: unknown), subject and file."""
-    subject, file = get_subject(recording), _get_file_name(recording)
-    known = [f"subject {subject!r}"] if subject else []
-    known += [f"file {file!r}"] if file else []
-    text = "The recording" if index is None else f"recording {index}"
-    return f"{text} ({', '.join(known)})" if known else text
-
-
-def shorten_list(items, n_shown=5):
-    """Join the first items for a message and count the others."""
-    more = f" and {len(items) - n_shown} more" if len(items) > n_shown else ""
-    return ", ".join(map(str, items[:n_shown])) + more
-
-
 def check_renamed(recording, ch_names, name):
     """Raise if a region of a vanished channel sits beside a channel without one.
 
@@ -267,14 +205,6 @@ def check_renamed(recording, ch_names, name):
             "or re-referenced? Call set_regions again (set_regions(recording, {}) if "
             "they really have no region), and rename on Epochs with "
             "mne_funcmap.rename_channels, which keeps the regions."
-        )
-
-
-def _check_recording(inst):
-    if not isinstance(inst, BaseRaw | BaseEpochs):
-        raise TypeError(
-            f"Expected a recording (mne.io.Raw or mne.Epochs), got {type(inst)}: "
-            f"{str(inst)[:80]!r}. Read files first, as by mne.io.read_raw."
         )
 
 
@@ -392,10 +322,3 @@ def _get_extent(inst):
     zeros = inst.events[:, 0] / inst._raw_sfreq if len(inst.events) else np.zeros(1)
     onset = zeros.min() + inst.tmin
     return onset, zeros.max() + inst.tmax - onset
-
-
-def _get_file_name(recording):
-    files = (
-        recording.filenames if isinstance(recording, BaseRaw) else [recording.filename]
-    )
-    return Path(files[0]).name if files and files[0] else None

@@ -210,8 +210,8 @@ def simulate_recordings(
 
     Examples
     --------
-    >>> from mne_funcmap.simulation import simulate_recordings
-    >>> recordings = simulate_recordings(n_subjects=2, n_sessions=1, duration=5.0)
+    >>> import mne_funcmap as mf
+    >>> recordings = mf.simulate_recordings(n_subjects=2, n_sessions=1, duration=5.0)
     >>> [raw.info["subject_info"]["his_id"] for raw in recordings]
     ['sub-01', 'sub-02']
     >>> recordings[0].ch_names[:5]

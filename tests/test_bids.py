@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mne_funcmap.bids import read_recordings_bids
-from mne_funcmap.regions import get_regions, get_subjects, set_regions
+from mne_funcmap.regions import get_regions, set_regions
+from mne_funcmap.subjects import get_subjects
 
 mne_bids = pytest.importorskip("mne_bids")
 

@@ -12,7 +12,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from mne_funcmap.preprocessing import RecordingPreprocessor
-from mne_funcmap.regions import get_regions, get_subjects, set_regions
+from mne_funcmap.regions import get_regions, set_regions
+from mne_funcmap.subjects import get_subjects
 
 REGIONS = {
     "LA1": "GPi",

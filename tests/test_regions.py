@@ -7,10 +7,7 @@ import pytest
 
 from mne_funcmap.regions import (
     check_renamed,
-    describe,
     get_regions,
-    get_subject,
-    get_subjects,
     rename_channels,
     set_regions,
 )
@@ -428,7 +425,6 @@ def test_set_regions_bad_input(inst, regions, error, message):
         lambda inst: set_regions(inst, {}),
         get_regions,
         lambda inst: rename_channels(inst, {}),
-        lambda inst: get_subjects([inst]),
     ],
 )
 def test_not_a_recording(function, bad):
@@ -436,50 +432,9 @@ def test_not_a_recording(function, bad):
         function(bad)
 
 
-def with_subject(inst, subject_info):
-    inst.info["subject_info"] = subject_info
-    return inst
-
-
-def test_get_subjects(inst):
-    with_subject(inst, {"his_id": "sub-02"})
-    subjects = get_subjects([inst, with_subject(inst.copy(), {"his_id": "sub-1"})])
-    np.testing.assert_array_equal(subjects, ["sub-02", "sub-1"])
-    assert subjects.dtype.kind == "U"
-    np.testing.assert_array_equal(get_subjects(inst), ["sub-02"])
-
-
-@pytest.mark.parametrize("subject_info", [None, {}, {"his_id": ""}, {"his_id": "0"}])
-def test_missing_subject(inst, subject_info):
-    known = with_subject(inst.copy(), {"his_id": "sub-02"})
-    with_subject(inst, subject_info)
-    assert get_subject(inst) is None
-    with pytest.raises(ValueError, match=r"1 of 2 recordings: recording 1\. .*his_id"):
-        get_subjects([known, inst])
-
-
-def test_anonymized_subject():
-    raw = with_subject(make_raw(MEAS_DATE), {"his_id": "sub-02"}).anonymize()
-    with pytest.raises(ValueError, match="anonymizing"):
-        get_subjects([raw])
-
-
-def test_no_recordings():
-    with pytest.raises(ValueError, match="empty"):
-        get_subjects([])
-
-
-def test_describe(inst, tmp_path):
-    assert describe(2, inst) == "recording 2"
-    assert describe(None, inst) == "The recording"
-    with_subject(inst, {"his_id": "sub-03"})
-    assert describe(2, inst) == "recording 2 (subject 'sub-03')"
-    inst = write_and_read(inst, tmp_path)
-    name = "test_raw.fif" if isinstance(inst, mne.io.BaseRaw) else "test-epo.fif"
-    assert describe(0, inst) == f"recording 0 (subject 'sub-03', file '{name}')"
-
-
 def test_messages_name_the_recording(tmp_path):
-    raw = write_and_read(with_subject(make_raw(), {"his_id": "sub-03"}), tmp_path)
+    raw = make_raw()
+    raw.info["subject_info"] = {"his_id": "sub-03"}
+    raw = write_and_read(raw, tmp_path)
     with pytest.raises(ValueError, match=r"subject 'sub-03', file 'test_raw.fif'"):
         set_regions(raw, {"XX": "STN"})

@@ -1,0 +1,42 @@
+# A virtual environment with everything is made on first use.
+
+PYTHON = python3
+VENV = .venv
+# of the demo: a BIDS folder, else simulated recordings; what to read; where to write
+BIDS =
+REGION =
+TASK =
+OUT = demo_results
+
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/installed
+
+export MPLBACKEND = Agg
+
+.PHONY: help demo test lint doc
+
+help:
+	@echo "make demo    simulated recordings to a table and figures in $(OUT)"
+	@echo "make demo BIDS=folder [REGION=column] [TASK=task] [OUT=folder]    real ones"
+	@echo "make test    lint, then run tests and doctests"
+	@echo "make lint    check style and format"
+	@echo "make doc     build the documentation in doc/_build/html"
+
+demo: $(INSTALLED)
+	$(BIN)/python -m mne_funcmap demo --out "$(OUT)" $(if $(BIDS),--bids "$(BIDS)") \
+		$(if $(REGION),--region-column "$(REGION)") $(if $(TASK),--task "$(TASK)")
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+doc: $(INSTALLED)
+	$(BIN)/python -m sphinx -W --keep-going doc doc/_build/html
+
+$(INSTALLED): setup.cfg constraints.txt
+	$(PYTHON) -m venv "$(VENV)"
+	$(BIN)/python -m pip install -c constraints.txt -e ".[doc,test]"
+	touch "$@"

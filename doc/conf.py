@@ -1,0 +1,25 @@
+"""Sphinx configuration."""
+
+import mne_funcmap
+
+project = "mne_funcmap"
+author = "mne_funcmap developers"
+copyright = author
+release = version = mne_funcmap.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build"]
+templates_path = ["_templates"]
+html_theme = "pydata_sphinx_theme"
+
+numpydoc_show_class_members = False  # the class template lists them
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "abort_on_example_error": True,
+}

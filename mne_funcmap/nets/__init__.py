@@ -1,0 +1,1 @@
+"""Torch modules: encoders and losses. No input or output, no scikit-learn."""

@@ -1,0 +1,144 @@
+"""Encoders: a batch of segments in, a batch of embeddings out.
+
+An encoder is a ``torch.nn.Module`` that maps (batch, n_times) to
+(batch, n_components). It may keep a ``front_end``, a module without parameters that
+is computed once per segment before training; ``forward`` then starts with it, and
+``embed_features`` goes on from its output, shape (batch, n_features).
+"""
+
+import torch
+from torch import nn
+
+from .spectra import SpectralFeatures, standardize_segments
+
+
+class ConvEncoder(nn.Module):
+    """The convolutional encoder of Javadzadeh et al. (arXiv:2510.27090).
+
+    Blocks of convolution, batch normalisation, GELU, maximum pooling and dropout,
+    then an average over ten stretches of time and two linear layers. The signal is
+    standardised first, so the embedding does not depend on its scale::
+
+        (batch, n_times) -> (batch, 1, n_times) -> blocks -> (batch, n_filters, n)
+                         -> (batch, n_filters * 10) -> (batch, n_components)
+
+    Parameters
+    ----------
+    n_times : int
+        Number of samples of a segment; any, since the pooling adapts.
+    n_components : int
+        Length of the embedding.
+    size : {"small", "large"}
+        Four blocks of 64 filters, 117,504 parameters with 32 components; or six
+        blocks of 64 and 128 filters for many subjects, 692,288 parameters.
+    dropout : float
+        Share of features dropped in training.
+    """
+
+    LAYERS = {  # filters, kernel, stride, pooled
+        "small": [(64, 15, 4, True), (64, 11, 2, True), (64, 7, 2, True)]
+        + [(64, 5, 2, True)],
+        "large": [(64, 15, 4, True), (128, 11, 2, True), (128, 11, 2, True)]
+        + [(128, 11, 2, True), (128, 7, 2, False), (128, 5, 2, False)],
+    }
+    N_STRETCHES = 10
+
+    def __init__(self, n_times, n_components=32, *, size="small", dropout=0.35):
+        super().__init__()
+        blocks, n_filters = [], 1
+        for n_out, kernel, stride, pooled in self.LAYERS[size]:
+            blocks += [
+                nn.Conv1d(n_filters, n_out, kernel, stride, padding=kernel // 2),
+                nn.BatchNorm1d(n_out),
+                nn.GELU(),
+                nn.MaxPool1d(3, 2, padding=1) if pooled else nn.Identity(),
+                nn.Dropout(dropout),
+            ]
+            n_filters = n_out
+        self.blocks = nn.Sequential(*blocks)
+        self.projection = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(n_filters * self.N_STRETCHES, n_components),
+            nn.Dropout(dropout),
+            nn.Linear(n_components, n_components),
+        )
+
+    def forward(self, segments):
+        """Return the embeddings of a batch of segments."""
+        signal, _ = standardize_segments(segments)
+        filtered = self.blocks(signal[:, None])
+        stretches = nn.functional.adaptive_avg_pool1d(filtered, self.N_STRETCHES)
+        return self.projection(stretches)
+
+
+class SpectralEncoder(nn.Module):
+    """A small network on fixed features of the spectrum.
+
+    The front end computes the features, which training needs only once; the head is
+    what learns::
+
+        (batch, n_times) -> front_end -> (batch, n_features) -> head
+                         -> (batch, n_components)
+
+    Parameters
+    ----------
+    n_times : int
+        Number of samples of a segment.
+    n_components : int
+        Length of the embedding.
+    n_hidden : int
+        Number of hidden units.
+    dropout : float
+        Share of features and of hidden units dropped in training.
+    """
+
+    def __init__(self, n_times, n_components=32, *, n_hidden=128, dropout=0.3):
+        super().__init__()
+        self.front_end = SpectralFeatures(n_times)
+        with torch.inference_mode():
+            n_features = self.front_end(torch.zeros(1, n_times)).shape[1]
+        self.head = nn.Sequential(
+            Standardize(n_features),
+            nn.Dropout(dropout),
+            nn.Linear(n_features, n_hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(n_hidden, n_components),
+        )
+
+    def forward(self, segments):
+        """Return the embeddings of a batch of segments."""
+        return self.head(self.front_end(segments))
+
+    def calibrate(self, features):
+        """Take mean and scale of the features from training data."""
+        self.head[0].calibrate(features)
+
+
+class Standardize(nn.Module):
+    """Centre and scale features by what was seen in training.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of features.
+    """
+
+    def __init__(self, n_features):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("scale", torch.ones(n_features))
+
+    def calibrate(self, features):
+        """Set mean and scale, (n_features,), from (n_segments, n_features)."""
+        scale = features.std(dim=0, correction=0)
+        self.mean.copy_(features.mean(dim=0))
+        # a feature that never varied tells nothing, and must not explode later
+        self.scale.copy_(scale.masked_fill(scale < 1e-6, float("inf")))
+
+    def forward(self, features):
+        """Return standardized features, (batch, n_features)."""
+        return (features - self.mean) / self.scale
+
+
+ENCODERS = {"spectral": SpectralEncoder, "cnn": ConvEncoder}

@@ -1,0 +1,104 @@
+"""Contrastive losses over all pairs of a batch."""
+
+import torch
+from torch import nn
+
+
+def _pair_masks(labels):
+    """Masks (batch, batch) of the pairs with one label and of the others."""
+    same = labels[:, None] == labels[None, :]
+    itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    return same & ~itself, ~same
+
+
+class SupervisedContrastiveLoss(nn.Module):
+    """Modified supervised contrastive loss ("MSC").
+
+    For every anchor with at least one positive in the batch, the negative log of
+    the summed similarity to its positives over the summed similarity to all other
+    members of the batch, averaged over anchors; plus a small weight on the variance
+    within each label, which keeps a label in one piece.
+
+    Parameters
+    ----------
+    temperature : float
+        Divisor of the cosine similarities.
+    variance_weight : float
+        Weight of the mean squared distance to the centre of the own label.
+
+    Notes
+    -----
+    Expects embeddings on the unit sphere, shape (batch, n_components), and integer
+    labels, shape (batch,). After Khosla et al. (2020), with the sum over positives
+    inside the logarithm and the variance term as in Javadzadeh et al.
+    (arXiv:2510.27090).
+    """
+
+    def __init__(self, temperature=0.2, variance_weight=0.05):
+        super().__init__()
+        self.temperature = temperature
+        self.variance_weight = variance_weight
+
+    def forward(self, embeddings, labels):
+        """Return the loss of a batch, a scalar."""
+        positive, _ = _pair_masks(labels)
+        anchors = positive.any(dim=1)
+        if not anchors.any():
+            return embeddings.sum() * 0.0
+        similarity = embeddings @ embeddings.T / self.temperature
+        itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+        lowest = torch.finfo(similarity.dtype).min
+        everyone = similarity.masked_fill(itself, lowest).logsumexp(dim=1)
+        positives = similarity.masked_fill(~positive, lowest).logsumexp(dim=1)
+        contrast = (everyone - positives)[anchors].mean()
+        return contrast + self.variance_weight * _within_variance(embeddings, labels)
+
+
+def _within_variance(embeddings, labels):
+    """Mean squared distance of the embeddings to the centre of their label."""
+    _, index = labels.unique(return_inverse=True)
+    membership = nn.functional.one_hot(index).to(embeddings.dtype)
+    centres = (membership.T @ embeddings) / membership.sum(dim=0)[:, None]
+    return (embeddings - centres[index]).square().sum(dim=1).mean()
+
+
+class PairwiseContrastiveLoss(nn.Module):
+    """Siamese contrastive loss over all pairs of a batch ("PSC").
+
+    The squared distance of similar pairs, and the squared shortfall of the distance
+    of dissimilar pairs to a margin; each kind of pair carries half of the weight.
+
+    Parameters
+    ----------
+    margin : float
+        Distance beyond which dissimilar pairs are left alone.
+
+    Notes
+    -----
+    Hadsell et al. (2006). The paper draws pairs, half of them similar; here every
+    pair of the batch takes part and the two kinds are averaged separately.
+    """
+
+    def __init__(self, margin=0.5):
+        super().__init__()
+        self.margin = margin
+
+    def forward(self, embeddings, labels):
+        """Return the loss of a batch, a scalar."""
+        positive, negative = _pair_masks(labels)
+        # through a matrix product, near pairs would lose their digits
+        distance = torch.cdist(
+            embeddings, embeddings, compute_mode="donot_use_mm_for_euclid_dist"
+        )
+        shortfall = (self.margin - distance).clamp(min=0)
+        return (
+            _mean(distance.square(), positive) + _mean(shortfall.square(), negative)
+        ) / 2
+
+
+def _mean(values, mask):
+    """Mean of the masked values, zero where there are none."""
+    return (values * mask).sum() / mask.sum().clamp(min=1)
+
+
+LOSSES = {"supcon": SupervisedContrastiveLoss, "pairwise": PairwiseContrastiveLoss}

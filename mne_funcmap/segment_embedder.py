@@ -1,0 +1,331 @@
+"""SegmentEmbedder: arrays of segments in, embeddings out."""
+
+from functools import partial
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from mne.utils import logger, warn
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
+from skorch import NeuralNet
+from skorch.callbacks import EarlyStopping, LRScheduler
+from skorch.dataset import Dataset
+
+from .nets.encoders import ENCODERS
+from .nets.losses import LOSSES
+from .training import (
+    BalancedBatches,
+    Embedding,
+    ReadOutScore,
+    apply_in_chunks,
+    hold_out,
+    resolve_device,
+    seeded_torch,
+)
+
+
+class SegmentEmbedder(TransformerMixin, BaseEstimator):
+    """Learn an embedding of segments in which those of one label lie together.
+
+    A network is trained with a contrastive loss over all pairs of batches in which
+    labels, and the groups within a label, come equally often.
+
+    Parameters
+    ----------
+    n_components : int
+        Length of the embedding.
+    encoder : "spectral" | "cnn" | type
+        Features of the spectrum and a small network; the convolutional network of the
+        paper; or a class of ``torch.nn.Module`` that maps (batch, n_times) to
+        (batch, n_components) and may take ``n_times`` and ``n_components``.
+    loss : "supcon" | "pairwise"
+        Supervised contrastive loss on the unit sphere (the paper's MSC), or pairwise
+        Siamese loss (its PSC).
+    max_epochs : int
+        Largest number of epochs.
+    patience : int
+        Number of epochs without a better read-out after which training stops. It
+        needs groups to hold out: a fifth of them serves to find the number of epochs,
+        then the training is repeated with all.
+    batch_size : int
+        Number of segments in a batch.
+    lr : float
+        Learning rate at the start; it falls along a cosine.
+    weight_decay : float
+        Weight of the penalty on squared weights.
+    device : str
+        "auto" takes CUDA if there is one, else the CPU.
+    callbacks : list | None
+        Further callbacks of skorch.
+    net_params : dict | None
+        Further parameters of the skorch net, such as ``{"module__dropout": 0.5}``.
+    random_state : int | RandomState | None
+        Seed. The same seed gives the same numbers on the CPU.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+        The labels seen in training.
+    net_ : skorch.NeuralNet
+        The trained net; it takes what ``net_.module_.front_end`` gives.
+    history_ : skorch.history.History
+        The training curve of ``net_``.
+    search_history_ : skorch.history.History | None
+        The training curve of the search for the number of epochs, with
+        ``valid_balanced_accuracy``; None if there was nothing to hold out.
+    n_epochs_ : int
+        Number of epochs that ``net_`` was trained for.
+    participation_ratio_ : float
+        Effective number of dimensions of the training embeddings.
+    n_features_in_ : int
+        Number of samples of a segment.
+
+    See Also
+    --------
+    FunctionalEmbedder : The same on recordings.
+
+    References
+    ----------
+    Javadzadeh et al., "Functional embeddings enable Aggregation of multi-area SEEG
+    recordings over subjects and sessions", arXiv:2510.27090 (preprint).
+    """
+
+    _parameter_constraints = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "encoder": [StrOptions(set(ENCODERS)), type],
+        "loss": [StrOptions(set(LOSSES))],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 4, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "device": [str],
+        "callbacks": [list, None],
+        "net_params": [dict, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        n_components=32,
+        *,
+        encoder="spectral",
+        loss="supcon",
+        max_epochs=30,
+        patience=10,
+        batch_size=512,
+        lr=1e-2,
+        weight_decay=1e-2,
+        device="auto",
+        callbacks=None,
+        net_params=None,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.encoder = encoder
+        self.loss = loss
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.device = device
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.random_state = random_state
+
+    def fit(self, X, y, groups=None):
+        """Train the embedding.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_segments, n_times)
+            Segments, in volts or any other unit.
+        y : array-like, shape (n_segments,)
+            Label of each segment: segments of one label are positives of each other.
+        groups : array-like | None, shape (n_segments,)
+            Subject or channel of each segment, for balance and validation. None: each
+            segment by itself, and no validation.
+
+        Returns
+        -------
+        self : SegmentEmbedder
+            The fitted embedder.
+
+        Raises
+        ------
+        ValueError
+            If a value is not finite, or all labels are the same.
+        """
+        self._validate_params()
+        X, y = validate_data(
+            self, X, y, dtype=np.float32, ensure_min_features=2, ensure_min_samples=2
+        )
+        check_classification_targets(y)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"All {len(y)} segments have the label {self.classes_[0]!r}: 1 class. "
+                "Contrasts need segments of two labels at least."
+            )
+        codes, split = _plan_validation(labels, groups)
+        seed = check_random_state(self.random_state).randint(2**31)
+        with seeded_torch(seed):
+            start = self._make_net(codes, seed).initialize()
+        features = apply_in_chunks(start.module_.front_end, X, device=start.device)
+        self.n_epochs_, self.search_history_ = self.max_epochs, None
+        if split is not None:
+            self.search_history_ = self._search(features, labels, codes, split, seed)
+            scores = self.search_history_[:, "valid_balanced_accuracy"]
+            self.n_epochs_ = int(np.argmax(scores)) + 1
+        net = self._make_net(codes, seed, n_epochs=self.n_epochs_)
+        self.net_ = _train(net, features, labels, seed)
+        self.history_ = self.net_.history
+        self._warn_if_collapsed(features)
+        return self
+
+    def transform(self, X):
+        """Embed segments.
+
+        Parameters
+        ----------
+        X : array-like, shape (n_segments, n_times)
+            Segments, as long as those of the training.
+
+        Returns
+        -------
+        Z : ndarray of float32, shape (n_segments, n_components)
+            Embeddings; of length one after training with ``loss="supcon"``.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float32, reset=False)
+        embed = self.net_.module_.eval().embed
+        return apply_in_chunks(embed, X, device=self.net_.device).numpy()
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.non_deterministic = False
+        return tags
+
+    @property
+    def _n_features_out(self):
+        return self.n_components
+
+    def _make_net(self, groups, seed, *, n_epochs=None, callbacks=()):
+        """Return a skorch net that has not been initialized."""
+        n_epochs = n_epochs or self.max_epochs
+        encoder = ENCODERS.get(self.encoder, self.encoder)
+        params = {
+            "module": Embedding,
+            "module__encoder": encoder,
+            "module__n_times": self.n_features_in_,
+            "module__n_components": self.n_components,
+            "module__on_sphere": self.loss == "supcon",
+            "criterion": LOSSES[self.loss],
+            "optimizer": torch.optim.Adam,
+            "lr": self.lr,
+            "optimizer__weight_decay": self.weight_decay,
+            "max_epochs": n_epochs,
+            "batch_size": self.batch_size,
+            "iterator_train": partial(BalancedBatches, groups=groups, seed=seed),
+            "train_split": None,
+            "callbacks": [
+                ("schedule", LRScheduler("CosineAnnealingLR", T_max=n_epochs)),
+                *callbacks,
+                *(self.callbacks or ()),
+            ],
+            "device": resolve_device(self.device),
+            "verbose": 0,
+        }
+        return NeuralNet(**params | (self.net_params or {}))
+
+    def _search(self, features, labels, groups, split, seed):
+        """Train without the held-out groups and return the history."""
+        parts = [(features[rows], labels[rows]) for rows in split]
+        callbacks = [
+            ("read_out", ReadOutScore(*parts)),
+            (
+                "early_stopping",
+                EarlyStopping(
+                    "valid_balanced_accuracy",
+                    lower_is_better=False,
+                    patience=self.patience,
+                    sink=logger.debug,
+                ),
+            ),
+        ]
+        net = self._make_net(groups[split[0]], seed, callbacks=callbacks)
+        return _train(net, *parts[0], seed).history
+
+    def _warn_if_collapsed(self, features):
+        """Warn if the embeddings have fewer dimensions than the labels need."""
+        embeddings = apply_in_chunks(
+            self.net_.module_.eval(), features, device=self.net_.device
+        )
+        self.participation_ratio_ = participation_ratio(embeddings.numpy())
+        # two labels lie apart on a line, three in a plane
+        expected = min(2.0, 0.75 * (len(self.classes_) - 1))
+        if not self.participation_ratio_ >= expected:
+            warn(
+                "The embedding has collapsed: its participation ratio is "
+                f"{self.participation_ratio_:.2f}, below {expected:g}. Labels cannot "
+                "be told apart in it. Check the labels and the signals, or train with "
+                "a lower lr or weight_decay."
+            )
+
+
+def participation_ratio(embeddings):
+    """Return the effective number of dimensions of embeddings.
+
+    Parameters
+    ----------
+    embeddings : ndarray, shape (n_segments, n_components)
+        Embeddings.
+
+    Returns
+    -------
+    ratio : float
+        Squared sum over sum of squares of the eigenvalues of the covariance; 0 for
+        embeddings that are all the same.
+    """
+    centred = embeddings - embeddings.mean(axis=0, dtype=float)
+    covariance = centred.T @ centred / len(centred)
+    total = np.trace(covariance)
+    if total < 1e-12 * (1 + np.square(embeddings).sum(axis=1).mean()):
+        return 0.0
+    return float(total**2 / np.square(covariance).sum())
+
+
+def _plan_validation(labels, groups):
+    """Return groups as codes, and the rows to train and to validate on, if any."""
+    if groups is None:
+        return np.arange(len(labels)), None
+    check_consistent_length(labels, groups)
+    codes = np.unique(groups, return_inverse=True)[1]
+    return codes, hold_out(labels, codes)
+
+
+def _train(net, features, labels, seed):
+    """Initialize and train a net, and let it forget the training data."""
+    with seeded_torch(seed):
+        net.initialize()
+        net.module_.calibrate(features)
+        net.partial_fit(Dataset(features, torch.from_numpy(labels)))
+    losses = net.history[:, "train_loss"]
+    if not np.isfinite(losses).all():
+        raise RuntimeError(
+            f"The training diverged: the loss of epoch {len(losses)} is {losses[-1]}. "
+            "Lower lr, or check the signals."
+        )
+    net.iterator_train = BalancedBatches
+    return net

@@ -1,0 +1,254 @@
+"""Training: devices, seeds, balanced batches and the skorch net."""
+
+import contextlib
+import inspect
+import warnings
+
+import numpy as np
+import torch
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import StratifiedGroupKFold
+from skorch.callbacks import Callback
+from torch import nn
+
+from .readout import BalancedNeighbors
+
+
+def resolve_device(device):
+    """Return the torch device that a user's choice stands for.
+
+    Parameters
+    ----------
+    device : str
+        "auto" takes CUDA if there is one, else the CPU; otherwise as torch names it.
+
+    Returns
+    -------
+    device : str
+        Name of a device that is there.
+    """
+    available = torch.cuda.is_available()
+    if device == "auto":
+        return "cuda" if available else "cpu"
+    try:
+        kind = torch.device(device).type
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"device={device!r} is unknown. Use 'auto', 'cpu' or 'cuda'."
+        ) from error
+    if kind == "cuda" and not available:
+        raise ValueError(
+            f"device={device!r} was asked for, but torch finds no CUDA device. Use "
+            "device='auto' or 'cpu', or install a CUDA build of torch."
+        )
+    return device
+
+
+@contextlib.contextmanager
+def seeded_torch(seed):
+    """Seed torch inside the block and restore its global state afterwards."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        yield
+
+
+class BalancedBatches:
+    """Batches in which labels and, within a label, groups come equally often.
+
+    The training iterator of the skorch net. A pass has about as many segments as there
+    are, in ten batches at least, drawn with replacement. Where the labels are too many
+    for a batch, each batch holds a random subset of them.
+
+    Parameters
+    ----------
+    dataset : skorch.dataset.Dataset
+        With tensors ``X``, shape (n_segments, ...), and ``y``, shape (n_segments,).
+    batch_size : int
+        Number of segments in a batch, at most.
+    groups : ndarray of int, shape (n_segments,)
+        Group (subject or channel) of every segment.
+    seed : int
+        Seed of the draws.
+    """
+
+    MIN_PER_LABEL = 4
+    MIN_BATCHES = 10
+
+    def __init__(self, dataset, *, batch_size, groups, seed):
+        self.X, self.y = dataset.X, dataset.y
+        labels = self.y.cpu().numpy()
+        self.order = np.argsort(labels, kind="stable")
+        self.ends = np.cumsum(_balanced_weights(labels, groups)[self.order])
+        self.n_labels = int(labels.max()) + 1
+        per_label = max(batch_size // self.n_labels, self.MIN_PER_LABEL)
+        self.per_label = per_label
+        self.labels_per_batch = min(self.n_labels, max(2, batch_size // per_label))
+        self.n_batches = max(self.MIN_BATCHES, -(-len(labels) // batch_size))
+        self.generator = np.random.default_rng(seed)
+
+    def __len__(self):
+        return self.n_batches
+
+    def __iter__(self):
+        for rows in self._draw():
+            rows = torch.from_numpy(rows).to(self.X.device)
+            yield self.X[rows], self.y[rows]
+
+    def _draw(self):
+        """Draw the rows of all batches of a pass, shape (n_batches, n_rows)."""
+        shuffled = self.generator.random((self.n_batches, self.n_labels)).argsort(1)
+        labels = np.repeat(shuffled[:, : self.labels_per_batch], self.per_label, axis=1)
+        # the weights of a label add up to one: label k owns [k, k + 1)
+        places = labels + self.generator.random(labels.shape)
+        rows = np.searchsorted(self.ends, places, side="right")
+        return self.order[np.minimum(rows, len(self.order) - 1)]
+
+
+def _balanced_weights(labels, groups):
+    """Weights that add up to one in a label, equally over its groups."""
+    pairs, index, sizes = np.unique(
+        np.stack([labels, groups]), axis=1, return_inverse=True, return_counts=True
+    )
+    n_groups = np.bincount(pairs[0])
+    return 1.0 / (sizes[index] * n_groups[labels])
+
+
+class Embedding(nn.Module):
+    """An encoder, and the sphere that its embeddings may lie on.
+
+    Parameters
+    ----------
+    encoder : type
+        Class of the encoder.
+    n_times : int
+        Number of samples of a segment.
+    n_components : int
+        Length of the embedding.
+    on_sphere : bool
+        Whether embeddings are scaled to length one.
+    **params : dict
+        What else the encoder takes.
+
+    Notes
+    -----
+    ``front_end`` maps segments, (batch, n_times), to features, (batch, ...), without
+    anything learned; ``forward`` maps features to embeddings,
+    (batch, n_components), so that training computes the features only once.
+    """
+
+    def __init__(self, encoder, n_times, n_components, *, on_sphere=True, **params):
+        super().__init__()
+        signature = inspect.signature(encoder).parameters
+        known = {"n_times": n_times, "n_components": n_components}
+        takes_all = any(p.kind is p.VAR_KEYWORD for p in signature.values())
+        known = {k: v for k, v in known.items() if takes_all or k in signature}
+        self.encoder = encoder(**known, **params)
+        self.on_sphere = on_sphere
+
+    def front_end(self, segments):
+        """Return what of an embedding needs no training, (batch, ...)."""
+        return self.encoder.front_end(segments) if self._is_split else segments
+
+    def forward(self, features):
+        """Return embeddings of features, (batch, n_components)."""
+        embeddings = (self.encoder.head if self._is_split else self.encoder)(features)
+        return nn.functional.normalize(embeddings) if self.on_sphere else embeddings
+
+    def embed(self, segments):
+        """Return embeddings of segments, (batch, n_components)."""
+        return self(self.front_end(segments))
+
+    @property
+    def _is_split(self):
+        return hasattr(self.encoder, "front_end")
+
+    def calibrate(self, features):
+        """Let the encoder take the scale of its features from training data."""
+        if hasattr(self.encoder, "calibrate"):
+            self.encoder.calibrate(features)
+
+
+def apply_in_chunks(function, values, *, device, chunk=512):
+    """Apply a function of tensors to an array, piece by piece.
+
+    Parameters
+    ----------
+    function : callable
+        From tensor, (n, ...), to tensor, (n, ...).
+    values : ndarray | torch.Tensor, shape (n_segments, ...)
+        Input.
+    device : str
+        Where to compute.
+    chunk : int
+        Number of segments that are computed at a time.
+
+    Returns
+    -------
+    result : torch.Tensor, shape (n_segments, ...)
+        Output, on the CPU.
+    """
+    with torch.no_grad():
+        pieces = [
+            function(torch.as_tensor(values[at : at + chunk]).to(device)).cpu()
+            for at in range(0, len(values), chunk)
+        ]
+    return torch.cat(pieces)
+
+
+class ReadOutScore(Callback):
+    """Score the read-out on held-out segments after every epoch.
+
+    Writes ``valid_balanced_accuracy`` to the history: that of nearest neighbours among
+    the training embeddings. The loss alone does not tell when to stop.
+
+    Parameters
+    ----------
+    train, valid : tuple of (torch.Tensor, ndarray)
+        Features and labels.
+    """
+
+    def __init__(self, train, valid):
+        self.train = train
+        self.valid = valid
+
+    def on_epoch_end(self, net, **kwargs):
+        """Add the score of the epoch to the history."""
+        net.module_.eval()
+        references, queries = (
+            apply_in_chunks(net.module_, features, device=net.device).numpy()
+            for features, _ in (self.train, self.valid)
+        )
+        readout = BalancedNeighbors(random_state=0).fit(references, self.train[1])
+        score = balanced_accuracy_score(self.valid[1], readout.predict(queries))
+        net.history.record("valid_balanced_accuracy", float(score))
+
+
+def hold_out(labels, groups, *, n_splits=5, seed=0):
+    """Split off whole groups for validation, such that no label is missing.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n_segments,)
+        Labels.
+    groups : ndarray of int, shape (n_segments,)
+        Group (subject or channel) of every segment.
+    n_splits : int
+        One part in this many is held out.
+    seed : int
+        Seed of the split.
+
+    Returns
+    -------
+    split : tuple of (ndarray, ndarray) | None
+        Rows for training and for validation; None if the groups are too few, or a
+        label would be missing in training.
+    """
+    if len(np.unique(groups)) < n_splits:
+        return None
+    splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # a label in fewer segments than splits: what is returned then is checked
+        warnings.simplefilter("ignore", UserWarning)
+        train, valid = next(splitter.split(labels, labels, groups))
+    complete = len(np.unique(labels[train])) == len(np.unique(labels))
+    return (train, valid) if complete and len(valid) else None

@@ -1,0 +1,61 @@
+"""The package as a whole: lazy public names, with complete documentation."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+from numpydoc.validate import validate
+
+import mne_funcmap as mf
+
+IGNORED = {
+    "ES01",  # a summary can say it all
+    "EX01",  # methods are shown in the example of their class
+    "RT02",  # return values have names, as in MNE and scikit-learn
+    "SA01",  # not everything has a relative
+}
+HEAVY = {"torch", "sklearn", "skorch", "pandas"}
+
+
+def test_import_loads_nothing_heavy():
+    code = "import sys, mne_funcmap; dir(mne_funcmap); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert "mne_funcmap" in loaded
+    assert loaded & HEAVY == set()
+
+
+@pytest.mark.parametrize("name", mf.__all__)
+def test_public_name_resolves(name):
+    assert getattr(mf, name).__name__ == name
+    assert name in dir(mf)
+
+
+def list_methods(cls):
+    """Names of the public methods and properties that the package defines."""
+    members = {
+        name: member.fget if isinstance(member, property) else member
+        for name, member in inspect.getmembers(cls)
+        if not name.startswith("_")
+    }
+    return [
+        name
+        for name, member in members.items()
+        if callable(member) and member.__module__.startswith("mne_funcmap.")
+    ]
+
+
+@pytest.mark.parametrize("name", mf.__all__)
+def test_docstrings(name):
+    public = getattr(mf, name)
+    methods = list_methods(public) if inspect.isclass(public) else []
+    path = f"mne_funcmap.{name}"
+    documented = [path, *(f"{path}.{method}" for method in methods)]
+    errors = {
+        path: [error for error in validate(path)["errors"] if error[0] not in IGNORED]
+        for path in documented
+    }
+    assert errors == dict.fromkeys(documented, [])
