@@ -210,6 +210,39 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         embed = self.net_.module_.eval().embed
         return apply_in_chunks(embed, X, device=self.net_.device).numpy()
 
+    def restore(self, weights, *, n_times, n_labels):
+        """Become fitted with weights that were trained before.
+
+        Parameters
+        ----------
+        weights : dict of str to torch.Tensor
+            The state of ``net_.module_``.
+        n_times : int
+            Number of samples of a segment.
+        n_labels : int
+            Number of labels in training.
+
+        Returns
+        -------
+        self : SegmentEmbedder
+            The fitted embedder.
+
+        Raises
+        ------
+        ValueError
+            If the weights do not fit the parameters.
+        """
+        self._validate_params()
+        self.n_features_in_, self.classes_ = n_times, np.arange(n_labels)
+        with seeded_torch(0):
+            self.net_ = self._make_net(None, 0).initialize()
+        try:
+            self.net_.module_.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ValueError(f"The weights do not fit the encoder: {error}") from error
+        self.history_, self.search_history_ = self.net_.history, None
+        return self
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
@@ -251,6 +284,9 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
 
     def _search(self, features, labels, groups, split, seed):
         """Train without the held-out groups and return the history."""
+        # a label that only occurs in held-out groups leaves a gap
+        codes = np.unique(labels[split[0]])
+        labels = np.searchsorted(codes, labels)
         parts = [(features[rows], labels[rows]) for rows in split]
         callbacks = [
             ("read_out", ReadOutScore(*parts)),

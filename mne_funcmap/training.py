@@ -2,12 +2,11 @@
 
 import contextlib
 import inspect
-import warnings
 
 import numpy as np
 import torch
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import GroupKFold
 from skorch.callbacks import Callback
 from torch import nn
 
@@ -223,8 +222,8 @@ class ReadOutScore(Callback):
         net.history.record("valid_balanced_accuracy", float(score))
 
 
-def hold_out(labels, groups, *, n_splits=5, seed=0):
-    """Split off whole groups for validation, such that no label is missing.
+def hold_out(labels, groups, *, n_splits=5):
+    """Split off whole groups for validation.
 
     Parameters
     ----------
@@ -234,21 +233,18 @@ def hold_out(labels, groups, *, n_splits=5, seed=0):
         Group (subject or channel) of every segment.
     n_splits : int
         One part in this many is held out.
-    seed : int
-        Seed of the split.
 
     Returns
     -------
     split : tuple of (ndarray, ndarray) | None
-        Rows for training and for validation; None if the groups are too few, or a
-        label would be missing in training.
+        Rows for training, and those for validation whose label occurs in training;
+        None if the groups are too few, or share no two labels.
     """
     if len(np.unique(groups)) < n_splits:
         return None
-    splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        # a label in fewer segments than splits: what is returned then is checked
-        warnings.simplefilter("ignore", UserWarning)
-        train, valid = next(splitter.split(labels, labels, groups))
-    complete = len(np.unique(labels[train])) == len(np.unique(labels))
-    return (train, valid) if complete and len(valid) else None
+    splitter = GroupKFold(n_splits, shuffle=True, random_state=0)
+    train, valid = next(splitter.split(labels, groups=groups))
+    valid = valid[np.isin(labels[valid], labels[train])]
+    if len(np.unique(labels[valid])) < 2:
+        return None
+    return train, valid
