@@ -1,30 +1,30 @@
 """FunctionalEmbedder: recordings in, one embedding for each channel out."""
 
+import json
 from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from .classification import RegionClassifier, split_channels
 from .persistence import load_model, save_model
 from .readout import BalancedNeighbors
-from .recordings import check_all_named, check_recordings
 from .segment_embedder import SegmentEmbedder
-from .segments import cut_segments
 
 MIN_SUBJECTS = 5  # fewer are not enough to hold one out: channels are
 
 
-class FunctionalEmbedder(TransformerMixin, BaseEstimator):
+class FunctionalEmbedder(TransformerMixin, RegionClassifier):
     """Learn functional embeddings of channels from their signals.
 
     Channels of one brain region come to lie together, whoever they are from. A
-    channel is cut into segments, a network that was trained with a contrastive loss
-    embeds each, and the channel's embedding is their mean. Regions are read out by
-    nearest neighbours among the embeddings of the training channels, as many of each
-    region.
+    channel is cut into segments, whose features are averaged and embedded by a network
+    that was trained with a contrastive loss. (An encoder without a front end embeds
+    segments, and embeddings are averaged.) Regions are read out by nearest neighbours
+    among the embeddings of training channels, as many of each region.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class FunctionalEmbedder(TransformerMixin, BaseEstimator):
         and EEG channels.
     n_neighbors : int
         Number of neighbours of the read-out.
-    max_epochs, patience, batch_size, lr, weight_decay
+    max_epochs, batch_size, lr, weight_decay, temperature, patience
         As for `SegmentEmbedder`.
     device : str
         "auto" takes CUDA if there is one, else the CPU.
@@ -126,15 +126,16 @@ class FunctionalEmbedder(TransformerMixin, BaseEstimator):
         normalize=False,
         picks=None,
         n_neighbors=5,
-        max_epochs=30,
+        max_epochs=None,
+        batch_size=None,
+        lr=None,
+        weight_decay=None,
+        temperature=None,
         patience=10,
-        batch_size=512,
-        lr=1e-2,
-        weight_decay=1e-2,
         device="auto",
         callbacks=None,
         net_params=None,
-        random_state=None,
+        random_state=0,
     ):
         self.n_components = n_components
         self.encoder = encoder
@@ -145,64 +146,15 @@ class FunctionalEmbedder(TransformerMixin, BaseEstimator):
         self.picks = picks
         self.n_neighbors = n_neighbors
         self.max_epochs = max_epochs
-        self.patience = patience
         self.batch_size = batch_size
         self.lr = lr
         self.weight_decay = weight_decay
+        self.temperature = temperature
+        self.patience = patience
         self.device = device
         self.callbacks = callbacks
         self.net_params = net_params
         self.random_state = random_state
-
-    def fit(self, X, y=None):
-        """Train the embedding and its read-out.
-
-        Parameters
-        ----------
-        X : list of mne.io.Raw | list of mne.Epochs
-            The recordings, with regions (see `set_regions`).
-        y : None | list of dict | list of sequence
-            Regions instead of the annotations: for each recording ``{ch_name: region}``
-            or one region, or None, for each channel that takes part.
-
-        Returns
-        -------
-        self : FunctionalEmbedder
-            The fitted embedder.
-
-        Raises
-        ------
-        TypeError
-            If an item of X is not a recording.
-        ValueError
-            If rates or lengths differ, regions are missing or all the same, or a good
-            channel has no usable segment.
-        """
-        self._validate_params()
-        recordings = check_recordings(X)
-        if y is None:
-            check_all_named(recordings, self.picks)
-        segments = cut_segments(
-            recordings,
-            duration=self.duration,
-            picks=self.picks,
-            y=y,
-            normalize=self.normalize,
-        )
-        channels = segments.channels
-        if self.positives == "region":
-            _check_regions(channels)
-        labels = _label_channels(channels, self.positives)
-        used = np.array([label is not None for label in labels])[segments.channel]
-        self.n_times_, self.sfreq_ = segments.data.shape[1], segments.sfreq
-        self.segment_embedder_ = self._make_segment_embedder().fit(
-            segments.data[used],
-            labels[segments.channel[used]].astype(str),
-            groups=_group_channels(channels)[segments.channel[used]],
-        )
-        known = channels.has_region
-        self._fit_readout(self._embed(segments)[known], channels.region[known])
-        return self
 
     def transform(self, X):
         """Embed the channels of recordings.
@@ -219,69 +171,7 @@ class FunctionalEmbedder(TransformerMixin, BaseEstimator):
             for each recording.
         """
         segments = self._cut(X)
-        return _split(self._embed(segments), segments.channels, X)
-
-    def predict(self, X):
-        """Predict the regions of channels.
-
-        Parameters
-        ----------
-        X : list of mne.io.Raw | list of mne.Epochs
-            The recordings.
-
-        Returns
-        -------
-        regions : list of ndarray of str, shape (n_channels,)
-            One region for each channel that takes part; one item for each recording.
-        """
-        return [self.classes_[p.argmax(axis=1)] for p in self.predict_proba(X)]
-
-    def predict_proba(self, X):
-        """Predict how probable each region is for each channel.
-
-        Parameters
-        ----------
-        X : list of mne.io.Raw | list of mne.Epochs
-            The recordings.
-
-        Returns
-        -------
-        probabilities : list of ndarray, shape (n_channels, n_regions)
-            Shares of the votes, in the order of ``classes_``; one item for each
-            recording.
-        """
-        self._check_readout()
-        segments = self._cut(X)
-        probabilities = self.readout_.predict_proba(self._embed(segments))
-        return _split(probabilities, segments.channels, X)
-
-    def score(self, X, y=None):
-        """Return the balanced accuracy over the channels whose region is known.
-
-        Parameters
-        ----------
-        X : list of mne.io.Raw | list of mne.Epochs
-            The recordings.
-        y : None | list of dict | list of sequence
-            Regions instead of the annotations, as in `fit`.
-
-        Returns
-        -------
-        score : float
-            The mean over regions of the share of their channels that are read right.
-            A region that was not there in training counts as missed.
-        """
-        self._check_readout()
-        segments = self._cut(X, y)
-        known = segments.channels.has_region
-        if not known.any():
-            raise ValueError(
-                "No channel of X has a region: there is nothing to score. Call "
-                "set_regions on the recordings, or give y."
-            )
-        truth = segments.channels.region[known].astype(str)
-        predicted = self.readout_.predict(self._embed(segments)[known])
-        return balanced_accuracy(truth, predicted)
+        return split_channels(self._embed(segments, segments.channel), segments)
 
     def to_frame(self, X):
         """Return the embeddings of channels as a table.
@@ -299,7 +189,8 @@ class FunctionalEmbedder(TransformerMixin, BaseEstimator):
         """
         segments = self._cut(X)
         rows = np.arange(len(segments.channels.ch_name))
-        return self._make_frame(segments.channels, rows, self._embed(segments))
+        embeddings = self._embed(segments, segments.channel)
+        return _make_frame(segments.channels, rows, embeddings)
 
     def embed_segments(self, X):
         """Return the embeddings of segments: how an embedding changes in time.
@@ -317,10 +208,9 @@ class FunctionalEmbedder(TransformerMixin, BaseEstimator):
             Epochs), and the components c0, c1, ...
         """
         segments = self._cut(X)
-        embeddings = self.segment_embedder_.transform(segments.data)
-        return self._make_frame(
-            segments.channels, segments.channel, embeddings, onset=segments.onset
-        )
+        rows = segments.channel
+        embeddings = self._embed(segments, np.arange(len(rows)))
+        return _make_frame(segments.channels, rows, embeddings, onset=segments.onset)
 
     def save(self, path):
         """Write the fitted embedder to a file.
@@ -340,8 +230,7 @@ class FunctionalEmbedder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         params = self.get_params() | {"callbacks": None}
-        plain = (str, int, float, bool, list, tuple, dict, type(None))
-        odd = [name for name, value in params.items() if not isinstance(value, plain)]
+        odd = [name for name, value in params.items() if not _is_plain(value)]
         if odd:
             raise ValueError(
                 f"Parameters {odd} cannot be written to a model file: "
@@ -391,6 +280,17 @@ class FunctionalEmbedder(TransformerMixin, BaseEstimator):
             If the file is damaged or holds something else.
         """
         header, tensors = load_model(path, cls.__name__)
+        try:
+            return cls._restore(header, tensors, device)
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"The header of the model file {str(path)!r} is damaged: {error!r}. "
+                f"Expected a file written by {cls.__name__}.save."
+            ) from error
+
+    @classmethod
+    def _restore(cls, header, tensors, device):
+        """Return the embedder that a model file holds."""
         embedder = cls(**header["params"]).set_params(device=device)
         embedder.n_times_, embedder.sfreq_ = header["n_times"], header["sfreq"]
         weights = {
@@ -404,6 +304,7 @@ class FunctionalEmbedder(TransformerMixin, BaseEstimator):
         regions = np.array(header["regions"], dtype=str)
         embeddings = tensors.get("references", torch.empty(0)).numpy()
         codes = tensors.get("reference_regions", torch.empty(0)).numpy()
+        embedder.classes_ = regions
         embedder._fit_readout(embeddings, regions[codes.astype(int)])
         return embedder
 
@@ -417,95 +318,82 @@ class FunctionalEmbedder(TransformerMixin, BaseEstimator):
         """The training curve."""
         return self.segment_embedder_.history_
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        return tags
-
     def _make_segment_embedder(self):
         """Return an unfitted `SegmentEmbedder` with the parameters shared with it."""
         shared = SegmentEmbedder().get_params(deep=False)
         params = self.get_params(deep=False)
         return SegmentEmbedder(**{name: params[name] for name in shared})
 
-    def _cut(self, X, y=None):
-        """Cut recordings as those of the training were."""
-        check_is_fitted(self, "segment_embedder_")
-        return cut_segments(
-            check_recordings(X),
-            duration=self.duration,
-            picks=self.picks,
-            y=y,
-            normalize=self.normalize,
-            like=(self.n_times_, self.sfreq_),
+    def _find_classes(self, channels):
+        """Return the regions of the training channels, which may be needed."""
+        if self.positives == "region":
+            return super()._find_classes(channels)
+        return np.unique(channels.region[channels.has_region].astype(str))
+
+    def _learn(self, segments):
+        """Train the network, and the read-out if there are regions."""
+        channels = segments.channels
+        labels = _label_channels(channels, self.positives)
+        known = np.array([label is not None for label in labels])
+        used = known[segments.channel]
+        rows = segments.channel[used]
+        by_channel = self.positives == "region"
+        self.segment_embedder_ = self._make_segment_embedder().fit(
+            segments.data[used],
+            labels[rows].astype(str),
+            groups=_group_channels(channels)[rows],
+            units=rows if by_channel else None,
         )
+        known = channels.has_region
+        references = self._embed(segments, segments.channel)[known]
+        self._fit_readout(references, channels.region[known].astype(str))
 
-    def _embed(self, segments):
-        """Return embeddings of channels, (n_channels, n_components)."""
-        embeddings = self.segment_embedder_.transform(segments.data)
-        sums = np.zeros((len(segments.channels.ch_name), self.n_components))
-        np.add.at(sums, segments.channel, embeddings)
-        if self.loss == "supcon":
-            sums /= np.linalg.norm(sums, axis=1, keepdims=True).clip(min=1e-12)
-        else:
-            sums /= np.bincount(segments.channel)[:, None]
-        return sums.astype(np.float32)
-
-    def _fit_readout(self, references, regions):
-        """Fit the classifier of embeddings, if there are regions."""
-        self.classes_ = np.unique(regions.astype(str))
-        self._references, self._reference_regions = references, regions.astype(str)
-        self.readout_ = None
-        if len(self.classes_):
-            readout = BalancedNeighbors(self.n_neighbors, random_state=0)
-            self.readout_ = readout.fit(references, self._reference_regions)
-
-    def _check_readout(self):
-        check_is_fitted(self, "segment_embedder_")
+    def _read(self, segments, unit):
+        """Return probabilities of units of segments, (n_units, n_regions)."""
         if self.readout_ is None:
             raise ValueError(
                 "The embedder was fitted on recordings without regions, so it cannot "
                 "predict any. Call set_regions on some recordings, or give y, and fit "
                 "again."
             )
+        return self.readout_.predict_proba(self._embed(segments, unit))
 
-    def _make_frame(self, channels, rows, embeddings, **columns):
-        import pandas as pd
+    def _embed(self, segments, unit):
+        """Return embeddings of units of segments, (n_units, n_components)."""
+        return self.segment_embedder_.transform(segments.data, units=unit)
 
-        table = {
-            "subject": channels.subject[rows],
-            "recording": channels.recording[rows],
-            "ch_name": channels.ch_name[rows],
-            "region": channels.region[rows],
-            **columns,
-        }
-        components = {f"c{i}": values for i, values in enumerate(embeddings.T)}
-        return pd.DataFrame(table | components)
-
-
-def balanced_accuracy(truth, predicted):
-    """Return the mean over true regions of the share that is predicted right.
-
-    As scikit-learn's ``balanced_accuracy_score``, without a warning where a prediction
-    is of a region that does not occur.
-    """
-    codes, correct = np.unique(truth, return_inverse=True)[1], truth == predicted
-    return float(np.mean(np.bincount(codes, correct) / np.bincount(codes)))
+    def _fit_readout(self, references, regions):
+        """Fit the classifier of embeddings, if there are regions."""
+        self._references, self._reference_regions = references, regions
+        self.readout_ = None
+        if len(self.classes_):
+            metric = "cosine" if self.loss == "supcon" else "euclidean"
+            readout = BalancedNeighbors(self.n_neighbors, metric=metric)
+            self.readout_ = readout.fit(references, regions)
 
 
-def _check_regions(channels):
-    """Raise if there are no two regions to tell apart."""
-    regions = np.unique(channels.region[channels.has_region].astype(str))
-    if len(regions) == 0:
-        raise ValueError(
-            "No channel of X has a region. Call set_regions on the recordings, or give "
-            "y; without any regions, train with positives='channel'."
-        )
-    if len(regions) == 1:
-        raise ValueError(
-            f"All channels of X with a region are in {regions[0]!r}. Contrasts need "
-            "two regions at least; or train with positives='channel'."
-        )
+def _make_frame(channels, rows, embeddings, **columns):
+    """Return a table of embeddings and what they are of."""
+    import pandas as pd
+
+    table = {
+        "subject": channels.subject[rows],
+        "recording": channels.recording[rows],
+        "ch_name": channels.ch_name[rows],
+        "region": channels.region[rows],
+        **columns,
+    }
+    components = {f"c{i}": values for i, values in enumerate(embeddings.T)}
+    return pd.DataFrame(table | components)
+
+
+def _is_plain(value):
+    """Whether a model file can hold the value."""
+    try:
+        json.dumps(value, default=np.generic.item)
+    except TypeError:
+        return False
+    return True
 
 
 def _label_channels(channels, positives):
@@ -528,9 +416,3 @@ def _group_channels(channels):
     if len(np.unique(subjects)) >= MIN_SUBJECTS:
         return subjects
     return _label_channels(channels, "channel").astype(str)
-
-
-def _split(values, channels, X):
-    """Split rows of channels into one item for each recording."""
-    n_channels = np.bincount(channels.recording, minlength=len(check_recordings(X)))
-    return np.split(values, np.cumsum(n_channels)[:-1])

@@ -2,11 +2,11 @@
 
 import json
 import os
-import tempfile
 from pathlib import Path
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 FORMAT_VERSION = 1
 
@@ -21,22 +21,20 @@ def save_model(path, model_class, header, tensors):
     model_class : str
         Name of the class that reads the file.
     header : dict
-        What JSON can hold.
+        What JSON can hold, and numpy scalars.
     tensors : dict of str to torch.Tensor
         The arrays of the model.
     """
     path = Path(path)
     header = header | {"class": model_class, "format_version": FORMAT_VERSION}
-    metadata = {"mne_funcmap": json.dumps(header)}
+    metadata = {"mne_funcmap": json.dumps(header, default=np.generic.item)}
     contiguous = {name: value.contiguous() for name, value in tensors.items()}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-    os.close(handle)
+    partial = path.with_name(f"{path.name}.partial")
     try:
-        save_file(contiguous, temporary, metadata=metadata)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        partial.write_bytes(save(contiguous, metadata))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load_model(path, model_class):

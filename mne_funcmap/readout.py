@@ -3,23 +3,30 @@
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 
 class BalancedNeighbors(ClassifierMixin, BaseEstimator):
     """Nearest neighbours among equally many references of every class.
 
-    References are drawn at random, as many of each class as the rarest has, and the
-    votes of several such draws are averaged, so that no reference is wasted.
+    A reference is the mean of a few members of a class, drawn with replacement: rare
+    classes have as many as common ones, and single odd members do not decide. The
+    votes of several draws of references are averaged.
 
     Parameters
     ----------
     n_neighbors : int
         Number of neighbours that vote.
+    n_references : int
+        Number of references of each class in a draw.
+    n_averaged : int
+        Number of members that a reference is the mean of.
     n_draws : int
-        Number of draws of references.
-    random_state : int | None
+        Number of draws.
+    metric : str
+        Distance, as in `sklearn.neighbors.KNeighborsClassifier`.
+    random_state : int
         Seed of the draws.
 
     Attributes
@@ -30,9 +37,21 @@ class BalancedNeighbors(ClassifierMixin, BaseEstimator):
         One fitted classifier for each draw.
     """
 
-    def __init__(self, n_neighbors=5, n_draws=20, random_state=None):
+    def __init__(
+        self,
+        n_neighbors=5,
+        *,
+        n_references=30,
+        n_averaged=4,
+        n_draws=20,
+        metric="euclidean",
+        random_state=0,
+    ):
         self.n_neighbors = n_neighbors
+        self.n_references = n_references
+        self.n_averaged = n_averaged
         self.n_draws = n_draws
+        self.metric = metric
         self.random_state = random_state
 
     def fit(self, X, y):
@@ -51,23 +70,21 @@ class BalancedNeighbors(ClassifierMixin, BaseEstimator):
             The fitted classifier.
         """
         X, y = validate_data(self, X, y)
+        check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
-        random_state = check_random_state(self.random_state)
-        n_each = np.bincount(codes).min()
+        order, sizes = np.argsort(codes, kind="stable"), np.bincount(codes)
+        first = np.cumsum(sizes) - sizes
+        shape = (self.n_draws, len(sizes), self.n_references, self.n_averaged)
+        place = np.random.default_rng(self.random_state).random(shape)
+        place = (place * sizes[:, None, None]).astype(int) + first[:, None, None]
+        references = X[order[place]].mean(axis=3).reshape(self.n_draws, -1, X.shape[1])
+        labels = np.repeat(np.arange(len(sizes)), self.n_references)
+        n_neighbors = min(self.n_neighbors, len(labels))
         self.neighbors_ = [
-            self._fit_draw(X, codes, n_each, random_state) for _ in range(self.n_draws)
+            KNeighborsClassifier(n_neighbors, metric=self.metric).fit(draw, labels)
+            for draw in references
         ]
         return self
-
-    def _fit_draw(self, X, codes, n_each, random_state):
-        """Fit a classifier on one draw of references."""
-        rows = random_state.permutation(len(codes))
-        rows = rows[np.argsort(codes[rows], kind="stable")]
-        first = np.searchsorted(codes[rows], np.arange(len(self.classes_)))
-        drawn = rows[(first[:, None] + np.arange(n_each)).ravel()]
-        n_neighbors = min(self.n_neighbors, len(drawn))
-        # weights by distance would break ties, and let one near reference decide
-        return KNeighborsClassifier(n_neighbors).fit(X[drawn], codes[drawn])
 
     def predict_proba(self, X):
         """Return the share of votes of every class.
@@ -99,4 +116,5 @@ class BalancedNeighbors(ClassifierMixin, BaseEstimator):
         y : ndarray, shape (n_samples,)
             Classes.
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]

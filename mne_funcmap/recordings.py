@@ -1,5 +1,6 @@
 """Lists of recordings: checks, and the table of channels that take part."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Real
 
@@ -166,20 +167,16 @@ def list_channels(recordings, *, picks=None, y=None):
     channels : Channels
         The table.
     """
-    if y is not None and len(y) != len(recordings):
-        raise ValueError(
-            f"y has {len(y)} items for {len(recordings)} recordings: expected one dict "
-            "or sequence of regions for each."
-        )
+    labels = _check_labels(y, recordings)
     tables = []
     for index, recording in enumerate(recordings):
         name = describe(index, recording)
         chosen = pick_channels(recording, picks, name)
         ch_names = [recording.ch_names[pick] for pick in chosen]
-        if y is None:
+        if labels is None:
             regions = get_regions(recording)
         else:
-            regions = _read_regions(y[index], recording.ch_names, ch_names, name)
+            regions = _read_regions(labels[index], recording.ch_names, ch_names, name)
         tables.append((chosen, ch_names, list(map(regions.get, ch_names))))
     chosen, ch_names, regions = zip(*tables, strict=True)
     lengths = list(map(len, ch_names))
@@ -208,6 +205,24 @@ def check_all_named(recordings, picks=None):
             recording.ch_names[i] for i in pick_channels(recording, picks, name)
         ]
         check_renamed(recording, ch_names, name)
+
+
+def _check_labels(y, recordings):
+    """Return y as a list with one item for each recording, or None."""
+    if y is None:
+        return None
+    if isinstance(y, str | Mapping) or not isinstance(y, Iterable):
+        raise TypeError(
+            "y must be a list with one dict or sequence of regions for each recording, "
+            f"also for a single recording, got {type(y)}."
+        )
+    labels = list(y)
+    if len(labels) != len(recordings):
+        raise ValueError(
+            f"y has {len(labels)} items for {len(recordings)} recordings: expected one "
+            "dict or sequence of regions for each."
+        )
+    return labels
 
 
 def _read_regions(labels, all_names, ch_names, name):

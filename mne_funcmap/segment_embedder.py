@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from mne.utils import logger, warn
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -19,13 +18,16 @@ from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping, LRScheduler
 from skorch.dataset import Dataset
 
-from .nets.encoders import ENCODERS
+from .nets.encoders import ENCODERS, ConvEncoder
 from .nets.losses import LOSSES
 from .training import (
     BalancedBatches,
     Embedding,
     ReadOutScore,
     apply_in_chunks,
+    average,
+    choose_n_epochs,
+    draw_seed,
     hold_out,
     resolve_device,
     seeded_torch,
@@ -49,18 +51,21 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
     loss : "supcon" | "pairwise"
         Supervised contrastive loss on the unit sphere (the paper's MSC), or pairwise
         Siamese loss (its PSC).
-    max_epochs : int
-        Largest number of epochs.
+    max_epochs : int | None
+        Largest number of epochs. Here and below, None stands for what suits the
+        encoder: its ``RECIPE``, or that of the paper's.
+    batch_size : int | None
+        Number of segments in a batch.
+    lr : float | None
+        Learning rate at the start; it falls along a cosine.
+    weight_decay : float | None
+        Weight of the penalty on squared weights.
+    temperature : float | None
+        Divisor of the similarities in ``loss="supcon"``.
     patience : int
         Number of epochs without a better read-out after which training stops. It
         needs groups to hold out: a fifth of them serves to find the number of epochs,
         then the training is repeated with all.
-    batch_size : int
-        Number of segments in a batch.
-    lr : float
-        Learning rate at the start; it falls along a cosine.
-    weight_decay : float
-        Weight of the penalty on squared weights.
     device : str
         "auto" takes CUDA if there is one, else the CPU.
     callbacks : list | None
@@ -102,11 +107,12 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "encoder": [StrOptions(set(ENCODERS)), type],
         "loss": [StrOptions(set(LOSSES))],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "patience": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 4, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 4, None, closed="left"), None],
+        "lr": [Interval(Real, 0, None, closed="neither"), None],
+        "weight_decay": [Interval(Real, 0, None, closed="left"), None],
+        "temperature": [Interval(Real, 0, None, closed="neither"), None],
         "device": [str],
         "callbacks": [list, None],
         "net_params": [dict, None],
@@ -119,30 +125,32 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         *,
         encoder="spectral",
         loss="supcon",
-        max_epochs=30,
+        max_epochs=None,
+        batch_size=None,
+        lr=None,
+        weight_decay=None,
+        temperature=None,
         patience=10,
-        batch_size=512,
-        lr=1e-2,
-        weight_decay=1e-2,
         device="auto",
         callbacks=None,
         net_params=None,
-        random_state=None,
+        random_state=0,
     ):
         self.n_components = n_components
         self.encoder = encoder
         self.loss = loss
         self.max_epochs = max_epochs
-        self.patience = patience
         self.batch_size = batch_size
         self.lr = lr
         self.weight_decay = weight_decay
+        self.temperature = temperature
+        self.patience = patience
         self.device = device
         self.callbacks = callbacks
         self.net_params = net_params
         self.random_state = random_state
 
-    def fit(self, X, y, groups=None):
+    def fit(self, X, y, groups=None, units=None):
         """Train the embedding.
 
         Parameters
@@ -154,6 +162,10 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         groups : array-like | None, shape (n_segments,)
             Subject or channel of each segment, for balance and validation. None: each
             segment by itself, and no validation.
+        units : array-like | None, shape (n_segments,)
+            What each segment is a piece of, such as a channel. The features of the
+            segments of a unit are averaged, and a training sample is a unit; encoders
+            without a front end train on segments all the same.
 
         Returns
         -------
@@ -167,48 +179,76 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         """
         self._validate_params()
         X, y = validate_data(
-            self, X, y, dtype=np.float32, ensure_min_features=2, ensure_min_samples=2
+            self,
+            X,
+            y,
+            dtype=np.float32,
+            ensure_min_features=2,
+            ensure_min_samples=2,
+            force_writeable=True,
         )
         check_classification_targets(y)
+        check_consistent_length(X, groups, units)
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"All {len(y)} segments have the label {self.classes_[0]!r}: 1 class. "
-                "Contrasts need segments of two labels at least."
+                f"All {len(y)} segments have the label {str(self.classes_[0])!r}: 1 "
+                "class. Contrasts need segments of two labels at least."
             )
-        codes, split = _plan_validation(labels, groups)
-        seed = check_random_state(self.random_state).randint(2**31)
+        has_groups = groups is not None
+        groups = _encode(groups) if has_groups else np.arange(len(labels))
+        seed = draw_seed(self.random_state)
         with seeded_torch(seed):
-            start = self._make_net(codes, seed).initialize()
+            start = self._make_net(groups, seed).initialize()
         features = apply_in_chunks(start.module_.front_end, X, device=start.device)
-        self.n_epochs_, self.search_history_ = self.max_epochs, None
+        if units is not None and start.module_.has_front_end:
+            units = _encode(units)
+            first = np.unique(units, return_index=True)[1]
+            features = average(features, units)
+            labels, groups = labels[first], groups[first]
+        split = hold_out(labels, groups) if has_groups else None
+        self.n_epochs_, self.search_history_ = start.max_epochs, None
         if split is not None:
-            self.search_history_ = self._search(features, labels, codes, split, seed)
+            self.search_history_ = self._search(features, labels, groups, split, seed)
             scores = self.search_history_[:, "valid_balanced_accuracy"]
-            self.n_epochs_ = int(np.argmax(scores)) + 1
-        net = self._make_net(codes, seed, n_epochs=self.n_epochs_)
+            self.n_epochs_ = choose_n_epochs(scores, len(split[1]))
+        net = self._make_net(groups, seed, n_epochs=self.n_epochs_)
         self.net_ = _train(net, features, labels, seed)
         self.history_ = self.net_.history
         self._warn_if_collapsed(features)
         return self
 
-    def transform(self, X):
-        """Embed segments.
+    def transform(self, X, units=None):
+        """Embed segments, or units of them.
 
         Parameters
         ----------
         X : array-like, shape (n_segments, n_times)
             Segments, as long as those of the training.
+        units : array-like | None, shape (n_segments,)
+            What each segment is a piece of. The features of the segments of a unit are
+            averaged and then embedded; or their embeddings are averaged, if the
+            encoder has no front end.
 
         Returns
         -------
         Z : ndarray of float32, shape (n_segments, n_components)
-            Embeddings; of length one after training with ``loss="supcon"``.
+            Embeddings; of length one after training with ``loss="supcon"``. With
+            units, one for each, sorted: shape (n_units, n_components).
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
-        embed = self.net_.module_.eval().embed
-        return apply_in_chunks(embed, X, device=self.net_.device).numpy()
+        X = validate_data(self, X, dtype=np.float32, reset=False, force_writeable=True)
+        module, device = self.net_.module_.eval(), self.net_.device
+        if units is None:
+            return apply_in_chunks(module.embed, X, device=device).numpy()
+        check_consistent_length(X, units)
+        units = _encode(units)
+        if module.has_front_end:
+            features = apply_in_chunks(module.front_end, X, device=device)
+            features = average(features, units)
+            return apply_in_chunks(module, features, device=device).numpy()
+        embeddings = apply_in_chunks(module.embed, X, device=device)
+        return module.project(average(embeddings, units)).numpy()
 
     def restore(self, weights, *, n_times, n_labels):
         """Become fitted with weights that were trained before.
@@ -256,8 +296,12 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
 
     def _make_net(self, groups, seed, *, n_epochs=None, callbacks=()):
         """Return a skorch net that has not been initialized."""
-        n_epochs = n_epochs or self.max_epochs
         encoder = ENCODERS.get(self.encoder, self.encoder)
+        recipe = {
+            name: default if getattr(self, name) is None else getattr(self, name)
+            for name, default in getattr(encoder, "RECIPE", ConvEncoder.RECIPE).items()
+        }
+        n_epochs = n_epochs or recipe["max_epochs"]
         params = {
             "module": Embedding,
             "module__encoder": encoder,
@@ -266,10 +310,10 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             "module__on_sphere": self.loss == "supcon",
             "criterion": LOSSES[self.loss],
             "optimizer": torch.optim.Adam,
-            "lr": self.lr,
-            "optimizer__weight_decay": self.weight_decay,
+            "lr": recipe["lr"],
+            "optimizer__weight_decay": recipe["weight_decay"],
             "max_epochs": n_epochs,
-            "batch_size": self.batch_size,
+            "batch_size": recipe["batch_size"],
             "iterator_train": partial(BalancedBatches, groups=groups, seed=seed),
             "train_split": None,
             "callbacks": [
@@ -280,6 +324,8 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             "device": resolve_device(self.device),
             "verbose": 0,
         }
+        if self.loss == "supcon":
+            params["criterion__temperature"] = recipe["temperature"]
         return NeuralNet(**params | (self.net_params or {}))
 
     def _search(self, features, labels, groups, split, seed):
@@ -342,13 +388,9 @@ def participation_ratio(embeddings):
     return float(total**2 / np.square(covariance).sum())
 
 
-def _plan_validation(labels, groups):
-    """Return groups as codes, and the rows to train and to validate on, if any."""
-    if groups is None:
-        return np.arange(len(labels)), None
-    check_consistent_length(labels, groups)
-    codes = np.unique(groups, return_inverse=True)[1]
-    return codes, hold_out(labels, codes)
+def _encode(values):
+    """Return values as codes from 0 on."""
+    return np.unique(values, return_inverse=True)[1]
 
 
 def _train(net, features, labels, seed):

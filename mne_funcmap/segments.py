@@ -5,20 +5,23 @@ not annotated as bad, finite, and not flat.
 """
 
 from dataclasses import dataclass
+from math import isclose
 
+import mne
 import numpy as np
 from mne import BaseEpochs
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 
-from .recordings import Channels, list_channels, pick_channels
+from .recordings import DATA_TYPES, Channels, list_channels, pick_channels
 from .subjects import describe, shorten_list
 
 RAW_DURATION = 10.0  # seconds of a segment of Raw (Javadzadeh et al.)
 FLAT_DURATION = 0.5  # seconds without any change, which no electrode records
 LARGEST = 1e18  # volts; beyond, squares overflow single precision
+SMALLEST = 1e-30  # volts; a smaller change is none
 MIN_SEGMENTS_FOR_OUTLIERS = 100
 OUTLIER_LIMIT = 10.0  # robust standard deviations
+RATE_TOLERANCE = 1e-4  # headers round the sampling rate
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,17 @@ class Windows:
     onset: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Signals:
+    """Channels of a recording, its epochs end to end; a Raw is a single one."""
+
+    data: np.ndarray  # (n_channels, n_samples), volts; may be the user's: read only
+    usable: np.ndarray  # (n_channels, n_samples), bool
+    breaks: np.ndarray  # samples that no segment reaches across
+    onset: np.ndarray  # (n_epochs,), seconds at which the epochs begin
+    n_samples: int  # of an epoch
+
+
 def cut_segments(
     recordings, *, duration=None, picks=None, y=None, normalize=False, like=None
 ):
@@ -103,26 +117,17 @@ def cut_segments(
     data, channel, onset = [], [], []
     for index, recording in enumerate(recordings):
         rows = np.flatnonzero(channels.recording == index)
-        signals, good, breaks = _read_signals(recording, channels.pick[rows])
-        row, start = _find_segments(signals, good, breaks, n_times, sfreq)
-        cut = sliding_window_view(signals, n_times, axis=1)[row, start]
-        cut -= cut.mean(axis=1, keepdims=True)
-        inside = _find_inliers(cut, row, len(rows))
-        cut, row, start = cut[inside], row[inside], start[inside]
-        _check_every_channel(
-            row, rows, channels, describe(index, recording), n_times / sfreq
-        )
-        if normalize:
-            cut /= _find_scale(cut, row)[row, None]
-        data.append(cut.astype(np.float32))
-        channel.append(rows[row])
-        onset.append(_find_onsets(recording, start))
+        signals = _read_signals(recording, channels.pick[rows], n_times)
+        for row, signal, usable in zip(rows, signals.data, signals.usable, strict=True):
+            start = _find_starts(usable, signals.breaks, n_times, n_times)
+            cut, start = _cut_channel(signal, start, n_times, normalize)
+            data.append(cut)
+            channel.append(np.full(len(start), row))
+            onset.append(_find_onsets(signals, start, sfreq))
+    channel = np.concatenate(channel)
+    _check_every_channel(recordings, channels, channel, n_times / sfreq)
     return Segments(
-        np.concatenate(data),
-        np.concatenate(channel),
-        np.concatenate(onset),
-        channels,
-        sfreq,
+        np.concatenate(data), channel, np.concatenate(onset), channels, sfreq
     )
 
 
@@ -139,7 +144,7 @@ def cut_windows(recordings, *, duration, overlap=0.0, picks=None):
     duration : float
         Seconds of a window.
     overlap : float
-        Seconds that neighbouring windows share.
+        Seconds that neighbouring windows share, less than ``duration``.
     picks : None | str | list of str
         As by `pick_channels`.
 
@@ -151,7 +156,8 @@ def cut_windows(recordings, *, duration, overlap=0.0, picks=None):
     Raises
     ------
     ValueError
-        If a recording has no usable stretch that is long enough.
+        If a recording has no usable stretch that is long enough, or windows would not
+        move on.
     """
     return [
         _cut_windows(recording, duration, overlap, picks, describe(index, recording))
@@ -162,18 +168,24 @@ def cut_windows(recordings, *, duration, overlap=0.0, picks=None):
 def _cut_windows(recording, duration, overlap, picks, name):
     sfreq = recording.info["sfreq"]
     n_times, hop = round(duration * sfreq), round((duration - overlap) * sfreq)
+    if hop < 1 or overlap < 0:
+        raise ValueError(
+            f"Windows of {duration:g} s cannot overlap by {overlap:g} s at "
+            f"{sfreq:g} Hz: expected 0 <= overlap < duration, in seconds."
+        )
     chosen = pick_channels(recording, picks, name)
-    signals, good, breaks = _read_signals(recording, chosen)
-    usable = _find_usable(signals, good, n_times, sfreq).all(axis=0)
-    start = _find_starts(usable, breaks, n_times, hop)
+    signals = _read_signals(recording, chosen, n_times)
+    start = _find_starts(signals.usable.all(axis=0), signals.breaks, n_times, hop)
     if not len(start):
         raise ValueError(
             f"{name} has no {duration:g} s in which all of its {len(chosen)} channels "
             "are usable (not BAD_, finite, not flat). Add damaged channels to "
             "info['bads'], or use shorter windows."
         )
-    cut = sliding_window_view(signals, n_times, axis=1)[:, start].swapaxes(0, 1)
-    return Windows(cut.astype(np.float32), _find_onsets(recording, start))
+    cut = signals.data[:, start[:, None] + np.arange(n_times)].swapaxes(0, 1)
+    return Windows(
+        cut.astype(np.float32, order="C"), _find_onsets(signals, start, sfreq)
+    )
 
 
 def _find_segment_length(recordings, duration, like):
@@ -190,7 +202,8 @@ def _find_segment_length(recordings, duration, like):
         for index, (recording, (n_times, sfreq)) in enumerate(
             zip(recordings, lengths, strict=True)
         )
-        if (n_times, sfreq) != expected
+        if n_times != expected[0]
+        or not isclose(sfreq, expected[1], rel_tol=RATE_TOLERANCE)
     ]
     if odd:
         raise ValueError(
@@ -208,159 +221,139 @@ def _get_length(recording, duration):
     sfreq = recording.info["sfreq"]
     if duration is None and isinstance(recording, BaseEpochs):
         return len(recording.times), sfreq
-    return round((duration or RAW_DURATION) * sfreq), sfreq
+    return round((RAW_DURATION if duration is None else duration) * sfreq), sfreq
 
 
-def _read_signals(recording, picks):
-    """Return signals, good times, and where new stretches begin.
+def _read_signals(recording, picks, n_times):
+    """Read channels, and find what of them serves segments of ``n_times`` samples."""
+    if isinstance(recording, BaseEpochs):
+        # the first reading drops bad epochs in place, which must not reach the user
+        epochs = recording if recording._bad_dropped else recording.copy()
+        data = np.zeros((0, len(picks), len(epochs.times)))
+        if len(epochs.events):
+            data = epochs.get_data(picks=picks, copy=False)
+        # events count samples of the original raw, also after decimating
+        onset = epochs.events[:, 0] / epochs._raw_sfreq + epochs.tmin
+        begin = onset
+    else:
+        data = recording.get_data(picks=picks)[np.newaxis]
+        onset, begin = np.zeros(1), np.array([recording.first_time])
+    n_epochs, n_channels, n_samples = data.shape
+    good, boundaries = _read_annotations(recording, picks, begin, n_samples)
+    breaks = np.unique(np.r_[boundaries, np.arange(n_epochs) * n_samples])
+    breaks = breaks[(breaks > 0) & (breaks < n_epochs * n_samples)]
+    data = data.swapaxes(0, 1).reshape(n_channels, -1)
+    n_flat = _count_flat_steps(recording, picks, n_times)
+    usable = [
+        _find_usable(*row, breaks) for row in zip(data, good, n_flat, strict=True)
+    ]
+    return _Signals(data, np.array(usable), breaks, onset, n_samples)
+
+
+def _read_annotations(recording, picks, begin, n_samples):
+    """Find what annotations say of epochs that begin at seconds of their clock.
 
     Returns
     -------
-    signals : ndarray, shape (n_channels, n_times)
-        Volts; epochs one after the other.
-    good : ndarray of bool, shape (n_channels, n_times)
+    good : ndarray of bool, shape (n_channels, n_epochs * n_samples)
         Whether no annotation calls the sample bad.
-    breaks : ndarray of int
-        Samples at which epochs or concatenated recordings begin.
+    boundaries : ndarray of int
+        Samples at which concatenated recordings begin, among others.
     """
-    if isinstance(recording, BaseEpochs):
-        data = recording.get_data(picks=picks)
-        n_epochs, n_channels, n_times = data.shape
-        signals = data.swapaxes(0, 1).reshape(n_channels, n_epochs * n_times)
-        breaks = np.arange(1, n_epochs) * n_times
-        return signals, np.ones(signals.shape, dtype=bool), breaks
-    signals = recording.get_data(picks=picks)
-    good, breaks = _read_annotations(recording, picks, signals.shape)
-    return signals, good, breaks
-
-
-def _read_annotations(raw, picks, shape):
-    """Find the good samples and the breaks that the annotations of a Raw tell."""
-    good, breaks = np.ones(shape, dtype=bool), []
-    ch_names = np.array(raw.ch_names)[picks]
-    for annotation in raw.annotations:
-        kind = annotation["description"].lower()
-        if not kind.startswith(("bad", "edge boundary")):
+    good = np.ones((len(picks), len(begin), n_samples), dtype=bool)
+    boundaries = [np.zeros(0, dtype=int)]
+    ch_names = np.array(recording.ch_names)[picks]
+    found = recording.annotations or mne.Annotations([], [], [])
+    for onset, duration, description, named in zip(
+        found.onset, found.duration, found.description, found.ch_names, strict=True
+    ):
+        if not description.lower().startswith(("bad", "edge boundary")):
             continue
-        # onsets count from the measurement date, or from where it would be
-        begin = annotation["onset"] - raw.first_time
-        span = np.array([begin, begin + annotation["duration"]])
-        start, stop = np.round(span * raw.info["sfreq"]).astype(int)
-        start, stop = np.clip([start, stop], 0, shape[1])
-        breaks.append(start)
-        if kind.startswith("bad"):
-            named = annotation["ch_names"]
-            rows = np.isin(ch_names, named) if named else np.ones(len(picks), bool)
-            good[rows, start:stop] = False
-    return good, np.array(breaks, dtype=int)
+        span = np.array([onset - begin, onset - begin + duration])
+        span = np.round(span * recording.info["sfreq"]).astype(int)
+        start, stop = span.clip(0, n_samples)
+        rows = np.isin(ch_names, named) if named else slice(None)
+        for epoch in np.flatnonzero(start < stop):
+            good[rows, epoch, start[epoch] : stop[epoch]] = False
+        # what covers no sample only marks a place
+        places = np.arange(len(begin)) * n_samples + start
+        boundaries.append(places[start == stop])
+    return good.reshape(len(picks), -1), np.concatenate(boundaries)
 
 
-def _find_usable(signals, good, n_times, sfreq):
+def _count_flat_steps(recording, picks, n_times):
+    """Count the steps without a change that make a stretch of each channel flat."""
+    n_flat = min(round(FLAT_DURATION * recording.info["sfreq"]), n_times)
+    # others, such as spike counts, may stand still for a while
+    return [
+        max(1, (n_flat if ch_type in DATA_TYPES else n_times) - 1)
+        for ch_type in recording.get_channel_types(picks)
+    ]
+
+
+def _find_usable(signal, good, n_flat, breaks):
     """Find the samples that are good, finite and not in a flat stretch."""
-    with np.errstate(invalid="ignore"):
-        finite = np.abs(signals) < LARGEST
-        unchanged = np.diff(signals, axis=1) == 0
-    n_flat = max(1, min(round(FLAT_DURATION * sfreq), n_times) - 1)
-    suspects = np.flatnonzero(unchanged.sum(axis=1) >= n_flat)
-    usable = good & finite
-    if len(suspects):
-        usable[suspects] &= ~_find_flat(unchanged[suspects], n_flat)
+    with np.errstate(invalid="ignore", over="ignore"):
+        usable = good & (np.abs(signal) < LARGEST)
+        unchanged = np.abs(np.diff(signal)) < SMALLEST
+    unchanged[breaks - 1] = False
+    if np.count_nonzero(unchanged) >= n_flat:
+        runs = ndimage.grey_opening(unchanged.astype(np.uint8), n_flat, mode="constant")
+        usable[:-1] &= runs == 0
+        usable[1:] &= runs == 0
     return usable
-
-
-def _find_flat(unchanged, n_flat):
-    """Find the samples inside runs of at least ``n_flat`` steps without a change."""
-    eroded = ndimage.minimum_filter1d(
-        unchanged.astype(np.uint8), n_flat, axis=1, mode="constant"
-    )
-    # the same filter mirrored restores the runs that were long enough
-    origin = -1 if n_flat % 2 == 0 else 0
-    steps = ndimage.maximum_filter1d(
-        eroded, n_flat, axis=1, mode="constant", origin=origin
-    ).astype(bool)
-    return np.pad(steps, ((0, 0), (1, 0))) | np.pad(steps, ((0, 0), (0, 1)))
-
-
-def _find_segments(signals, good, breaks, n_times, sfreq):
-    """Find row and first sample of every segment."""
-    usable = _find_usable(signals, good, n_times, sfreq)
-    # nearly always all channels share their stretches
-    patterns, pattern_of_row = _find_patterns(usable)
-    starts = [_find_starts(pattern, breaks, n_times, n_times) for pattern in patterns]
-    lengths = np.array([len(start) for start in starts], dtype=int)
-    row = np.repeat(np.arange(len(signals)), lengths[pattern_of_row])
-    start = np.concatenate([starts[pattern] for pattern in pattern_of_row])
-    return row, start
-
-
-def _find_patterns(usable):
-    """Return the distinct rows and the index of each row among them."""
-    found = {}
-    index = [found.setdefault(row.tobytes(), len(found)) for row in usable]
-    first = [index.index(pattern) for pattern in range(len(found))]
-    return usable[first], np.array(index)
 
 
 def _find_starts(usable, breaks, n_times, hop):
     """Find the first samples of pieces that fill the usable stretches."""
     changes = np.diff(usable.astype(np.int8), prepend=0, append=0)
-    cuts = [
-        at
-        for at in np.unique(breaks)
-        if 0 < at < len(usable) and usable[at - 1 : at + 1].all()
-    ]
-    begins = np.sort(np.r_[np.flatnonzero(changes == 1), cuts].astype(int))
-    ends = np.sort(np.r_[np.flatnonzero(changes == -1), cuts].astype(int))
+    cuts = breaks[usable[breaks - 1] & usable[breaks]]
+    begins = np.sort(np.r_[np.flatnonzero(changes == 1), cuts])
+    ends = np.sort(np.r_[np.flatnonzero(changes == -1), cuts])
     starts = [
-        np.minimum(
-            np.arange(0, end - begin - n_times + hop, hop), end - begin - n_times
-        )
-        + begin
+        np.minimum(np.arange(begin, end - n_times + hop, hop), end - n_times)
         for begin, end in zip(begins, ends, strict=True)
         if end - begin >= n_times
     ]
     return np.concatenate(starts) if starts else np.zeros(0, dtype=int)
 
 
-def _find_inliers(cut, row, n_rows):
-    """Find the segments whose amplitude is not far from that of their channel."""
-    n_segments = np.bincount(row, minlength=n_rows)
-    if not (n_segments >= MIN_SEGMENTS_FOR_OUTLIERS).any():
-        return np.ones(len(cut), dtype=bool)
-    amplitude = np.ptp(cut, axis=1)
-    index = np.flatnonzero(n_segments)
-    centre, spread = np.zeros(n_rows), np.zeros(n_rows)
-    centre[index] = ndimage.median(amplitude, row, index)
-    deviation = np.abs(amplitude - centre[row])
-    spread[index] = 1.4826 * ndimage.median(deviation, row, index)
-    few = n_segments[row] < MIN_SEGMENTS_FOR_OUTLIERS
-    return few | (deviation <= OUTLIER_LIMIT * spread[row])
+def _cut_channel(signal, start, n_times, normalize):
+    """Return the segments of a channel and their first samples, without outliers."""
+    cut = signal[start[:, None] + np.arange(n_times)]
+    cut -= cut.mean(axis=1, keepdims=True)
+    if len(cut) >= MIN_SEGMENTS_FOR_OUTLIERS:
+        inside = _find_inliers(np.ptp(cut, axis=1))
+        cut, start = cut[inside], start[inside]
+    if normalize and len(cut):
+        cut /= np.sqrt(np.square(cut).mean())
+    return cut.astype(np.float32), start
 
 
-def _find_scale(cut, row):
-    """Return the standard deviation of each channel over its segments."""
-    n_segments = np.maximum(np.bincount(row), 1)
-    return np.sqrt(np.bincount(row, np.square(cut).mean(axis=1)) / n_segments)
+def _find_inliers(amplitude):
+    """Find the amplitudes that are not far from the median."""
+    deviation = np.abs(amplitude - np.median(amplitude))
+    return deviation <= OUTLIER_LIMIT * 1.4826 * np.median(deviation)
 
 
-def _check_every_channel(row, rows, channels, name, duration):
-    """Raise if a channel has no segment."""
-    missing = channels.ch_name[np.setdiff1d(rows, rows[row])]
-    if len(missing):
-        raise ValueError(
-            f"{name} has no usable segment of {duration:g} s in channels "
-            f"{shorten_list(missing)}: nothing there is long enough and not BAD_, "
-            "finite and not flat. Add damaged channels to recording.info['bads'], or "
-            "set a shorter duration."
-        )
-
-
-def _find_onsets(recording, start):
+def _find_onsets(signals, start, sfreq):
     """Return the seconds at which pieces begin."""
-    sfreq = recording.info["sfreq"]
-    if not isinstance(recording, BaseEpochs):
-        return start / sfreq
-    epoch, sample = np.divmod(start, len(recording.times))
-    # events count samples of the original raw, also after decimating
-    zero = recording.events[epoch, 0] / recording._raw_sfreq
-    return zero + recording.times[sample]
+    epoch, sample = np.divmod(start, signals.n_samples)
+    return signals.onset[epoch] + sample / sfreq
+
+
+def _check_every_channel(recordings, channels, channel, duration):
+    """Raise if a channel has no segment."""
+    missing = np.setdiff1d(np.arange(len(channels.ch_name)), channel)
+    if not len(missing):
+        return
+    named = []
+    for index in np.unique(channels.recording[missing]):
+        ch_names = channels.ch_name[missing[channels.recording[missing] == index]]
+        named.append(f"{describe(index, recordings[index])}: {shorten_list(ch_names)}")
+    raise ValueError(
+        f"No usable segment of {duration:g} s in these channels, where nothing that is "
+        "long enough is also finite, not flat and not annotated BAD_. "
+        f"{shorten_list(named)}. Add damaged channels to recording.info['bads'], or "
+        "set a shorter duration."
+    )

@@ -5,11 +5,12 @@ import inspect
 
 import numpy as np
 import torch
-from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GroupKFold
+from sklearn.utils import check_random_state
 from skorch.callbacks import Callback
 from torch import nn
 
+from .metrics import balanced_accuracy
 from .readout import BalancedNeighbors
 
 
@@ -54,9 +55,10 @@ def seeded_torch(seed):
 class BalancedBatches:
     """Batches in which labels and, within a label, groups come equally often.
 
-    The training iterator of the skorch net. A pass has about as many segments as there
-    are, in ten batches at least, drawn with replacement. Where the labels are too many
-    for a batch, each batch holds a random subset of them.
+    The training iterator of the skorch net. A batch holds no segment twice: where a
+    label or a group has too few, the others fill the place. A pass has about as many
+    segments as there are, in ten batches at least. Where the labels are too many for a
+    batch, each batch holds a random subset of them.
 
     Parameters
     ----------
@@ -77,11 +79,11 @@ class BalancedBatches:
         self.X, self.y = dataset.X, dataset.y
         labels = self.y.cpu().numpy()
         self.order = np.argsort(labels, kind="stable")
-        self.ends = np.cumsum(_balanced_weights(labels, groups)[self.order])
-        self.n_labels = int(labels.max()) + 1
-        per_label = max(batch_size // self.n_labels, self.MIN_PER_LABEL)
-        self.per_label = per_label
-        self.labels_per_batch = min(self.n_labels, max(2, batch_size // per_label))
+        self.sizes = np.bincount(labels)
+        self.first = np.cumsum(self.sizes) - self.sizes
+        self.groups = np.asarray(groups)[self.order]
+        self.per_label = max(batch_size // len(self.sizes), self.MIN_PER_LABEL)
+        self.n_labels = min(len(self.sizes), max(2, batch_size // self.per_label))
         self.n_batches = max(self.MIN_BATCHES, -(-len(labels) // batch_size))
         self.generator = np.random.default_rng(seed)
 
@@ -89,27 +91,28 @@ class BalancedBatches:
         return self.n_batches
 
     def __iter__(self):
-        for rows in self._draw():
-            rows = torch.from_numpy(rows).to(self.X.device)
+        for _ in range(self.n_batches):
+            rows = torch.from_numpy(self._draw()).to(self.X.device)
             yield self.X[rows], self.y[rows]
 
     def _draw(self):
-        """Draw the rows of all batches of a pass, shape (n_batches, n_rows)."""
-        shuffled = self.generator.random((self.n_batches, self.n_labels)).argsort(1)
-        labels = np.repeat(shuffled[:, : self.labels_per_batch], self.per_label, axis=1)
-        # the weights of a label add up to one: label k owns [k, k + 1)
-        places = labels + self.generator.random(labels.shape)
-        rows = np.searchsorted(self.ends, places, side="right")
-        return self.order[np.minimum(rows, len(self.order) - 1)]
+        """Draw the rows of one batch."""
+        chosen = self.generator.permutation(len(self.sizes))[: self.n_labels]
+        drawn = [self._draw_label(label) for label in chosen]
+        return self.order[np.concatenate(drawn)]
 
-
-def _balanced_weights(labels, groups):
-    """Weights that add up to one in a label, equally over its groups."""
-    pairs, index, sizes = np.unique(
-        np.stack([labels, groups]), axis=1, return_inverse=True, return_counts=True
-    )
-    n_groups = np.bincount(pairs[0])
-    return 1.0 / (sizes[index] * n_groups[labels])
+    def _draw_label(self, label):
+        """Draw members of one label, one of each group in turn."""
+        members = self.first[label] + np.arange(self.sizes[label])
+        if len(members) <= self.per_label:
+            return members
+        members = self.generator.permutation(members)
+        order = np.argsort(self.groups[members], kind="stable")
+        group = self.groups[members[order]]
+        turn = np.arange(len(group)) - np.searchsorted(group, group)
+        # ties between groups are broken anew in every batch
+        turn = turn + self.generator.random(group.max() + 1)[group]
+        return members[order[np.argpartition(turn, self.per_label)[: self.per_label]]]
 
 
 class Embedding(nn.Module):
@@ -144,27 +147,71 @@ class Embedding(nn.Module):
         self.encoder = encoder(**known, **params)
         self.on_sphere = on_sphere
 
+    @property
+    def has_front_end(self):
+        """Whether part of the encoder needs no training."""
+        return hasattr(self.encoder, "front_end")
+
     def front_end(self, segments):
         """Return what of an embedding needs no training, (batch, ...)."""
-        return self.encoder.front_end(segments) if self._is_split else segments
+        return self.encoder.front_end(segments) if self.has_front_end else segments
 
     def forward(self, features):
         """Return embeddings of features, (batch, n_components)."""
-        embeddings = (self.encoder.head if self._is_split else self.encoder)(features)
+        learned = self.encoder.head if self.has_front_end else self.encoder
+        return self.project(learned(features))
+
+    def project(self, embeddings):
+        """Return embeddings on the sphere, if they belong there."""
         return nn.functional.normalize(embeddings) if self.on_sphere else embeddings
 
     def embed(self, segments):
         """Return embeddings of segments, (batch, n_components)."""
         return self(self.front_end(segments))
 
-    @property
-    def _is_split(self):
-        return hasattr(self.encoder, "front_end")
-
     def calibrate(self, features):
         """Let the encoder take the scale of its features from training data."""
         if hasattr(self.encoder, "calibrate"):
             self.encoder.calibrate(features)
+
+
+def draw_seed(random_state):
+    """Draw a seed, without touching numpy's global random state.
+
+    Parameters
+    ----------
+    random_state : int | RandomState | None
+        As in scikit-learn; None gives another seed every time.
+
+    Returns
+    -------
+    seed : int
+        The seed.
+    """
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**31))
+    return int(check_random_state(random_state).randint(2**31))
+
+
+def average(values, unit):
+    """Average rows that belong together.
+
+    Parameters
+    ----------
+    values : torch.Tensor, shape (n_segments, n)
+        Rows.
+    unit : ndarray of int, shape (n_segments,)
+        What each row belongs to, from 0 on, without gaps.
+
+    Returns
+    -------
+    means : torch.Tensor, shape (n_units, n)
+        Means.
+    """
+    unit = torch.from_numpy(unit)
+    sums = torch.zeros(int(unit.max()) + 1, *values.shape[1:], dtype=torch.float64)
+    sums.index_add_(0, unit, values.double())
+    return (sums / unit.bincount()[:, None]).float()
 
 
 def apply_in_chunks(function, values, *, device, chunk=512):
@@ -191,11 +238,11 @@ def apply_in_chunks(function, values, *, device, chunk=512):
             function(torch.as_tensor(values[at : at + chunk]).to(device)).cpu()
             for at in range(0, len(values), chunk)
         ]
-    return torch.cat(pieces)
+        return torch.cat(pieces)
 
 
 class ReadOutScore(Callback):
-    """Score the read-out on held-out segments after every epoch.
+    """Score the read-out on what is held out after every epoch.
 
     Writes ``valid_balanced_accuracy`` to the history: that of nearest neighbours among
     the training embeddings. The loss alone does not tell when to stop.
@@ -218,7 +265,7 @@ class ReadOutScore(Callback):
             for features, _ in (self.train, self.valid)
         )
         readout = BalancedNeighbors(random_state=0).fit(references, self.train[1])
-        score = balanced_accuracy_score(self.valid[1], readout.predict(queries))
+        score = balanced_accuracy(self.valid[1], readout.predict(queries))
         net.history.record("valid_balanced_accuracy", float(score))
 
 
@@ -248,3 +295,24 @@ def hold_out(labels, groups, *, n_splits=5):
     if len(np.unique(labels[valid])) < 2:
         return None
     return train, valid
+
+
+def choose_n_epochs(scores, n_scored):
+    """Choose the number of epochs from the scores of held-out groups.
+
+    Parameters
+    ----------
+    scores : list of float
+        Accuracy after each epoch.
+    n_scored : int
+        Number of samples that were scored.
+
+    Returns
+    -------
+    n_epochs : int
+        The last epoch whose score is within one standard error of the best: training
+        ends early only where going on does harm.
+    """
+    best = max(scores)
+    error = np.sqrt(best * (1 - best) / n_scored)
+    return int(np.flatnonzero(np.array(scores) >= best - error)[-1]) + 1

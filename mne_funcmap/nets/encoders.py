@@ -35,6 +35,13 @@ class ConvEncoder(nn.Module):
         Share of features dropped in training.
     """
 
+    RECIPE = {
+        "max_epochs": 20,
+        "batch_size": 128,
+        "lr": 1e-3,
+        "weight_decay": 1e-4,
+        "temperature": 0.2,
+    }
     LAYERS = {  # filters, kernel, stride, pooled
         "small": [(64, 15, 4, True), (64, 11, 2, True), (64, 7, 2, True)]
         + [(64, 5, 2, True)],
@@ -72,7 +79,7 @@ class ConvEncoder(nn.Module):
 
 
 class SpectralEncoder(nn.Module):
-    """A small network on fixed features of the spectrum.
+    """A linear map of fixed features of the spectrum.
 
     The front end computes the features, which training needs only once; the head is
     what learns::
@@ -80,30 +87,35 @@ class SpectralEncoder(nn.Module):
         (batch, n_times) -> front_end -> (batch, n_features) -> head
                          -> (batch, n_components)
 
+    The last component is constant. On the sphere, what the features do not tell apart
+    then lies between the regions, at the pole, and the penalty on the weights has
+    something to act on: without it, only the direction of the map would count.
+
     Parameters
     ----------
     n_times : int
         Number of samples of a segment.
     n_components : int
-        Length of the embedding.
-    n_hidden : int
-        Number of hidden units.
-    dropout : float
-        Share of features and of hidden units dropped in training.
+        Length of the embedding, 2 at least.
     """
 
-    def __init__(self, n_times, n_components=32, *, n_hidden=128, dropout=0.3):
+    RECIPE = {
+        "max_epochs": 10,
+        "batch_size": 512,
+        "lr": 2e-2,
+        "weight_decay": 0.2,
+        "temperature": 1.0,
+    }
+
+    def __init__(self, n_times, n_components=32):
         super().__init__()
         self.front_end = SpectralFeatures(n_times)
-        with torch.inference_mode():
-            n_features = self.front_end(torch.zeros(1, n_times)).shape[1]
+        scale = self.front_end.group_scale
+        n_learned = max(n_components - 1, 1)
         self.head = nn.Sequential(
-            Standardize(n_features),
-            nn.Dropout(dropout),
-            nn.Linear(n_features, n_hidden),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(n_hidden, n_components),
+            Standardize(scale),
+            nn.Linear(len(scale), n_learned, bias=False),
+            nn.ConstantPad1d((0, n_components - n_learned), 1.0),
         )
 
     def forward(self, segments):
@@ -120,17 +132,18 @@ class Standardize(nn.Module):
 
     Parameters
     ----------
-    n_features : int
-        Number of features.
+    target : torch.Tensor, shape (n_features,)
+        Standard deviation that each feature gets.
     """
 
-    def __init__(self, n_features):
+    def __init__(self, target):
         super().__init__()
-        self.register_buffer("mean", torch.zeros(n_features))
-        self.register_buffer("scale", torch.ones(n_features))
+        self.register_buffer("target", target.clone(), persistent=False)
+        self.register_buffer("mean", torch.zeros(len(target)))
+        self.register_buffer("scale", torch.ones(len(target)))
 
     def calibrate(self, features):
-        """Set mean and scale, (n_features,), from (n_segments, n_features)."""
+        """Set mean and scale, (n_features,), from (n_samples, n_features)."""
         scale = features.std(dim=0, correction=0)
         self.mean.copy_(features.mean(dim=0))
         # a feature that never varied tells nothing, and must not explode later
@@ -138,7 +151,7 @@ class Standardize(nn.Module):
 
     def forward(self, features):
         """Return standardized features, (batch, n_features)."""
-        return (features - self.mean) / self.scale
+        return (features - self.mean) / self.scale * self.target
 
 
 ENCODERS = {"spectral": SpectralEncoder, "cnn": ConvEncoder}

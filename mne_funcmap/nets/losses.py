@@ -17,7 +17,8 @@ class SupervisedContrastiveLoss(nn.Module):
     For every anchor with at least one positive in the batch, the negative log of
     the summed similarity to its positives over the summed similarity to all other
     members of the batch, averaged over anchors; plus a small weight on the variance
-    within each label, which keeps a label in one piece.
+    within each label, which keeps a label in one piece. Every label counts equally,
+    in the sums and as anchors, however many of its members the batch holds.
 
     Parameters
     ----------
@@ -42,16 +43,22 @@ class SupervisedContrastiveLoss(nn.Module):
     def forward(self, embeddings, labels):
         """Return the loss of a batch, a scalar."""
         positive, _ = _pair_masks(labels)
-        anchors = positive.any(dim=1)
-        if not anchors.any():
-            return embeddings.sum() * 0.0
-        similarity = embeddings @ embeddings.T / self.temperature
+        weights = _label_weights(labels).to(embeddings.dtype)
+        similarity = embeddings @ embeddings.T / self.temperature + weights.log()
         itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
         lowest = torch.finfo(similarity.dtype).min
         everyone = similarity.masked_fill(itself, lowest).logsumexp(dim=1)
         positives = similarity.masked_fill(~positive, lowest).logsumexp(dim=1)
-        contrast = (everyone - positives)[anchors].mean()
+        anchors = weights * positive.any(dim=1)
+        contrast = (everyone - positives).where(anchors > 0, 0.0)
+        contrast = (contrast * anchors).sum() / anchors.sum().clamp(min=1e-12)
         return contrast + self.variance_weight * _within_variance(embeddings, labels)
+
+
+def _label_weights(labels):
+    """Return one over the number of members of each label in the batch."""
+    _, index, sizes = labels.unique(return_inverse=True, return_counts=True)
+    return 1.0 / sizes[index].double()
 
 
 def _within_variance(embeddings, labels):

@@ -1,0 +1,181 @@
+"""What estimators that tell the region of a channel have in common."""
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from .metrics import balanced_accuracy
+from .recordings import check_all_named, check_recordings
+from .segments import cut_segments
+
+
+class RegionClassifier(BaseEstimator):
+    """Base of classifiers of channels: recordings in, regions out.
+
+    Subclasses have the parameters ``duration`` and ``picks``, and say how to
+    ``_learn`` from segments and how to ``_read`` them.
+    """
+
+    normalize = False
+
+    def fit(self, X, y=None):
+        """Learn the regions of channels.
+
+        Parameters
+        ----------
+        X : list of mne.io.Raw | list of mne.Epochs
+            The recordings, with regions (see :func:`~mne_funcmap.set_regions`).
+        y : None | list of dict | list of sequence
+            Regions instead of the annotations: for each recording ``{ch_name: region}``
+            or one region, or None, for each channel that takes part.
+
+        Returns
+        -------
+        self : object
+            The fitted classifier.
+
+        Raises
+        ------
+        TypeError
+            If an item of X is not a recording.
+        ValueError
+            If rates or lengths differ, fewer than two regions are known, or a good
+            channel has no usable segment.
+        """
+        self._validate_params()
+        recordings = check_recordings(X)
+        if y is None:
+            check_all_named(recordings, self.picks)
+        segments = self._cut_like(recordings, y=y)
+        self.classes_ = self._find_classes(segments.channels)
+        self.n_times_, self.sfreq_ = segments.data.shape[1], segments.sfreq
+        self._learn(segments)
+        return self
+
+    def predict(self, X):
+        """Predict the regions of channels.
+
+        Parameters
+        ----------
+        X : list of mne.io.Raw | list of mne.Epochs
+            The recordings.
+
+        Returns
+        -------
+        regions : list of ndarray of str, shape (n_channels,)
+            One region for each channel that takes part; one item for each recording.
+        """
+        return [self.classes_[p.argmax(axis=1)] for p in self.predict_proba(X)]
+
+    def predict_proba(self, X):
+        """Predict how probable each region is for each channel.
+
+        Parameters
+        ----------
+        X : list of mne.io.Raw | list of mne.Epochs
+            The recordings.
+
+        Returns
+        -------
+        probabilities : list of ndarray, shape (n_channels, n_regions)
+            In the order of ``classes_``; one item for each recording.
+        """
+        segments = self._cut(X)
+        return split_channels(self._read(segments, segments.channel), segments)
+
+    def predict_segments(self, X):
+        """Predict the region of every segment by itself.
+
+        Parameters
+        ----------
+        X : list of mne.io.Raw | list of mne.Epochs
+            The recordings.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            One row for each segment: subject, recording, ch_name, region (None where
+            unknown), onset (in seconds, from the first sample of Raw; on the clock of
+            the events of Epochs) and predicted.
+        """
+        import pandas as pd
+
+        segments = self._cut(X)
+        channels, rows = segments.channels, segments.channel
+        probabilities = self._read(segments, np.arange(len(rows)))
+        return pd.DataFrame(
+            {
+                "subject": channels.subject[rows],
+                "recording": channels.recording[rows],
+                "ch_name": channels.ch_name[rows],
+                "region": channels.region[rows],
+                "onset": segments.onset,
+                "predicted": self.classes_[probabilities.argmax(axis=1)],
+            }
+        )
+
+    def score(self, X, y=None):
+        """Return the balanced accuracy over the channels whose region is known.
+
+        Parameters
+        ----------
+        X : list of mne.io.Raw | list of mne.Epochs
+            The recordings.
+        y : None | list of dict | list of sequence
+            Regions instead of the annotations, as in `fit`.
+
+        Returns
+        -------
+        score : float
+            The mean over regions of the share of their channels that are read right.
+            A region that was not there in training counts as missed.
+        """
+        segments = self._cut(X, y)
+        known = segments.channels.has_region
+        if not known.any():
+            raise ValueError(
+                "No channel of X has a region: there is nothing to score. Call "
+                "set_regions on the recordings, or give y."
+            )
+        probabilities = self._read(segments, segments.channel)
+        predicted = self.classes_[probabilities.argmax(axis=1)]
+        truth = segments.channels.region[known].astype(str)
+        return balanced_accuracy(truth, predicted[known])
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def _find_classes(self, channels):
+        """Return the regions of the training channels, two at least."""
+        classes = np.unique(channels.region[channels.has_region].astype(str))
+        if len(classes) < 2:
+            raise ValueError(
+                f"The channels of X have the regions {classes.tolist()}: expected two "
+                "at least. Call set_regions on the recordings, or give y."
+            )
+        return classes
+
+    def _cut(self, X, y=None):
+        """Cut recordings as those of the training were."""
+        check_is_fitted(self)
+        like = (self.n_times_, self.sfreq_)
+        return self._cut_like(check_recordings(X), y=y, like=like)
+
+    def _cut_like(self, recordings, *, y=None, like=None):
+        """Cut recordings into segments of a length and rate."""
+        return cut_segments(
+            recordings,
+            duration=self.duration,
+            picks=self.picks,
+            normalize=self.normalize,
+            y=y,
+            like=like,
+        )
+
+
+def split_channels(values, segments):
+    """Split rows of channels into one item for each recording."""
+    n_channels = np.bincount(segments.channels.recording)
+    return np.split(values, np.cumsum(n_channels)[:-1])

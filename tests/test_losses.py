@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+import torch
+
+from mne_funcmap.nets.losses import PairwiseContrastiveLoss, SupervisedContrastiveLoss
+
+LOSSES = [SupervisedContrastiveLoss, PairwiseContrastiveLoss]
+LABELS = [0, 0, 1, 2, 1, 0, 5, 2, 2]  # the label 5 has a single member
+
+
+def make_embeddings(labels=LABELS, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    z = torch.randn(len(labels), 4, generator=generator, dtype=torch.float64)
+    return torch.nn.functional.normalize(z), torch.tensor(labels)
+
+
+def supcon_by_hand(z, labels, temperature, variance_weight):
+    contrasts = []
+    for i in range(len(z)):
+        positives = everyone = 0.0
+        for j in range(len(z)):
+            if j != i:
+                similarity = np.exp(z[i] @ z[j] / temperature)
+                everyone += similarity
+                positives += similarity * (labels[j] == labels[i])
+        if positives:
+            contrasts.append(-np.log(positives / everyone))
+    variance = np.mean(
+        [
+            np.sum((z[i] - z[labels == labels[i]].mean(axis=0)) ** 2)
+            for i in range(len(z))
+        ]
+    )
+    return np.mean(contrasts) + variance_weight * variance
+
+
+def pairwise_by_hand(z, labels, margin):
+    similar, dissimilar = [], []
+    for i in range(len(z)):
+        for j in range(len(z)):
+            distance = np.sqrt(np.sum((z[i] - z[j]) ** 2))
+            if i != j and labels[i] == labels[j]:
+                similar.append(distance**2)
+            elif i != j:
+                dissimilar.append(max(0.0, margin - distance) ** 2)
+    return (np.mean(similar) + np.mean(dissimilar)) / 2
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.2, 1.0])
+@pytest.mark.parametrize("variance_weight", [0.0, 0.05])
+def test_supcon(temperature, variance_weight):
+    z, labels = make_embeddings()
+    loss = SupervisedContrastiveLoss(temperature, variance_weight)(z, labels)
+    expected = supcon_by_hand(z.numpy(), labels.numpy(), temperature, variance_weight)
+    assert loss.item() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("margin", [0.1, 0.5, 2.0])
+def test_pairwise(margin):
+    z, labels = make_embeddings()
+    loss = PairwiseContrastiveLoss(margin)(z, labels)
+    expected = pairwise_by_hand(z.numpy(), labels.numpy(), margin)
+    assert loss.item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_closed_forms():
+    # two labels at opposite poles, two members each
+    z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]]).double()
+    labels = torch.tensor([0, 0, 1, 1])
+    expected = np.log1p(2 * np.exp(-2 / 0.2))
+    assert SupervisedContrastiveLoss()(z, labels).item() == pytest.approx(expected)
+    assert PairwiseContrastiveLoss(margin=0.5)(z, labels) == 0
+    assert PairwiseContrastiveLoss(margin=2.5)(z, labels) == pytest.approx(0.125)
+
+
+def test_defaults_of_the_paper():
+    supcon = SupervisedContrastiveLoss()
+    assert (supcon.temperature, supcon.variance_weight) == (0.2, 0.05)
+    assert PairwiseContrastiveLoss().margin == 0.5
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_invariances(loss):
+    z, labels = make_embeddings()
+    value = loss()(z, labels).item()
+    order = torch.randperm(len(z), generator=torch.Generator().manual_seed(1))
+    rotation = torch.linalg.qr(make_embeddings(range(4))[0]).Q
+    assert loss()(z[order], labels[order]).item() == pytest.approx(value)
+    assert loss()(z @ rotation, labels).item() == pytest.approx(value)
+    assert loss()(z, 100 - 7 * labels).item() == pytest.approx(value)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gradients(loss):
+    z, labels = make_embeddings()
+    assert torch.autograd.gradcheck(
+        lambda z: loss()(z, labels), z.clone().requires_grad_()
+    )
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1e4])
+@pytest.mark.parametrize(
+    "labels", [LABELS, [0, 1, 2, 3], [0, 0, 0, 0], [0, 1], [3]], ids=str
+)
+@pytest.mark.parametrize("same", [False, True])
+def test_finite(loss, scale, labels, same):
+    z, labels = make_embeddings(labels)
+    z = (scale * (z[:1].expand_as(z) if same else z)).float().clone().requires_grad_()
+    value = loss()(z, labels)
+    value.backward()
+    assert value.isfinite()
+    assert z.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_descent_separates_labels(loss):
+    z, labels = make_embeddings()
+    z = z.requires_grad_()
+    optimizer = torch.optim.Adam([z], lr=0.05)
+    values = []
+    for _ in range(100):
+        optimizer.zero_grad()
+        value = loss()(torch.nn.functional.normalize(z), labels)
+        value.backward()
+        optimizer.step()
+        values.append(value.item())
+    assert values[-1] < values[0] / 3
+    distance = torch.cdist(*2 * [torch.nn.functional.normalize(z.detach())])
+    same = labels[:, None] == labels
+    assert distance[same].max() < distance[~same].min()

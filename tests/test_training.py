@@ -1,0 +1,185 @@
+import numpy as np
+import pytest
+import torch
+from skorch.dataset import Dataset
+from torch import nn
+
+from mne_funcmap.training import (
+    BalancedBatches,
+    Embedding,
+    apply_in_chunks,
+    hold_out,
+    resolve_device,
+    seeded_torch,
+)
+
+
+def make_batches(labels, groups=None, *, batch_size=64, seed=0):
+    """Make batches of segments that hold their own row number."""
+    labels = np.asarray(labels)
+    groups = np.arange(len(labels)) if groups is None else np.asarray(groups)
+    rows = torch.arange(len(labels))[:, None]
+    dataset = Dataset(rows, torch.from_numpy(labels))
+    return BalancedBatches(dataset, batch_size=batch_size, groups=groups, seed=seed)
+
+
+def draw_rows(batches, n_passes=1):
+    return np.concatenate(
+        [rows.numpy().ravel() for _ in range(n_passes) for rows, _ in batches]
+    )
+
+
+LABELS = np.repeat([0, 1, 2], [300, 30, 3])
+
+
+def test_labels_come_equally_often():
+    for rows, labels in make_batches(LABELS):
+        np.testing.assert_array_equal(labels, LABELS[rows[:, 0]])
+        assert np.bincount(labels).tolist() == [21, 21, 21]
+
+
+def test_groups_come_equally_often_within_a_label():
+    # group 0 has most segments of label 0, and none of label 1
+    labels = np.repeat([0, 0, 0, 1, 1], [200, 10, 2, 50, 5])
+    groups = np.repeat([0, 1, 2, 1, 3], [200, 10, 2, 50, 5])
+    rows = draw_rows(make_batches(labels, groups), n_passes=60)
+    for label, its_groups in ((0, [0, 1, 2]), (1, [1, 3])):
+        drawn = rows[labels[rows] == label]
+        shares = [np.mean(groups[drawn] == group) for group in its_groups]
+        np.testing.assert_allclose(shares, 1 / len(its_groups), atol=0.02)
+    # and so do the segments of a group
+    counts = np.bincount(rows[groups[rows] == 3], minlength=len(labels))[-5:]
+    np.testing.assert_allclose(counts / counts.sum(), 0.2, atol=0.03)
+
+
+def test_every_segment_is_drawn():
+    rows = draw_rows(make_batches(LABELS), n_passes=20)
+    np.testing.assert_array_equal(np.unique(rows), np.arange(len(LABELS)))
+
+
+def test_batches_are_seeded():
+    first, second, other = (draw_rows(make_batches(LABELS, seed=s)) for s in (3, 3, 4))
+    np.testing.assert_array_equal(first, second)
+    assert (first != other).any()
+
+
+def test_passes_differ():
+    batches = make_batches(LABELS)
+    assert (draw_rows(batches) != draw_rows(batches)).any()
+
+
+def test_more_labels_than_fit_in_a_batch():
+    labels = np.repeat(np.arange(500), 3)
+    batches = make_batches(labels, batch_size=64)
+    seen = set()
+    for _, drawn in batches:
+        found, counts = np.unique(drawn.numpy(), return_counts=True)
+        assert len(found) >= 2
+        assert (counts == counts[0]).all()
+        assert len(drawn) <= 64
+        seen |= set(found)
+    assert len(seen) > 250
+
+
+@pytest.mark.parametrize("n_segments", [4, 200, 3000])
+def test_length_of_a_pass(n_segments):
+    batches = make_batches(np.arange(n_segments) % 2)
+    assert len(batches) == len(list(batches)) >= 10
+    assert len(draw_rows(batches)) >= 0.95 * n_segments
+
+
+def make_groups():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(10), rng.integers(5, 40, 10))
+    return rng.integers(0, 3, len(groups)), groups
+
+
+def test_whole_groups_are_held_out():
+    labels, groups = make_groups()
+    train, valid = hold_out(labels, groups)
+    assert set(groups[train]).isdisjoint(groups[valid])
+    assert len(train) + len(valid) == len(labels)
+    assert len(np.unique(groups[valid])) == 2
+    for one, other in zip((train, valid), hold_out(labels, groups), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_held_out_labels_occur_in_training():
+    labels, groups = make_groups()
+    labels[groups == groups[hold_out(labels, groups)[1][0]]] = 7
+    train, valid = hold_out(labels, groups)
+    assert set(labels[valid]) <= set(labels[train])
+
+
+def test_nothing_to_hold_out():
+    labels, groups = make_groups()
+    assert hold_out(labels, groups % 4) is None
+    assert hold_out(groups, groups) is None
+    assert hold_out(np.zeros_like(labels), groups) is None
+
+
+def test_seeded_torch_leaves_no_trace():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    with seeded_torch(0):
+        first = torch.rand(3)
+    torch.testing.assert_close(torch.rand(3), expected)
+    with seeded_torch(0):
+        torch.testing.assert_close(torch.rand(3), first)
+
+
+def test_seeded_torch_leaves_no_trace_after_an_error():
+    state = torch.get_rng_state()
+
+    def fail():
+        with seeded_torch(0):
+            torch.rand(3)
+            raise KeyError
+
+    pytest.raises(KeyError, fail)
+    assert (torch.get_rng_state() == state).all()
+
+
+def test_resolve_device(monkeypatch):
+    assert resolve_device("cpu") == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto") == "cpu"
+    with pytest.raises(ValueError, match=r"device='cuda' was asked for.*'auto'"):
+        resolve_device("cuda")
+    with pytest.raises(ValueError, match=r"'cuda:1' was asked for"):
+        resolve_device("cuda:1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolve_device("auto") == "cuda"
+
+
+@pytest.mark.parametrize("device", ["gpu", "", "quantum"])
+def test_unknown_device(device):
+    with pytest.raises(ValueError, match=f"device='{device}' is unknown"):
+        resolve_device(device)
+
+
+class Plain(nn.Module):
+    """An encoder that takes no parameter and has no front end."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, segments):
+        return self.scale * segments[:, :3]
+
+
+def test_embedding_of_a_plain_module():
+    segments = torch.randn(5, 8, generator=torch.Generator().manual_seed(0))
+    on_sphere = Embedding(Plain, n_times=8, n_components=3).embed(segments)
+    torch.testing.assert_close(on_sphere.norm(dim=1), torch.ones(5))
+    off_sphere = Embedding(Plain, 8, 3, on_sphere=False).embed(segments)
+    torch.testing.assert_close(off_sphere, segments[:, :3])
+
+
+@pytest.mark.parametrize("n_segments", [1, 6, 7])
+def test_apply_in_chunks(n_segments):
+    values = np.arange(2.0 * n_segments).reshape(n_segments, 2)
+    sums = apply_in_chunks(lambda x: x.sum(dim=1), values, device="cpu", chunk=3)
+    np.testing.assert_array_equal(sums, values.sum(axis=1))
