@@ -19,6 +19,7 @@ Run ``python benchmarks/bench_embedder.py``; all threads that torch finds are us
 
 import argparse
 import json
+import sys
 import time
 
 import numpy as np
@@ -131,26 +132,31 @@ def train_paper(data, *, limit, score_every):
     encoder = PaperEncoder()
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=LR)
     embed = _make_embed(encoder)
-    seconds, accuracies = 0.0, []
-    start = time.perf_counter()
     pairs = draw_pairs(labels, np.random.default_rng(0))
-    codes = torch.from_numpy(labels)
+    labels = torch.from_numpy(labels)
     batches = [batch for _ in range(N_EPOCHS) for batch in _shuffle(pairs)]
+    seconds, accuracies = 0.0, []
     for n_batches, batch in enumerate(batches, start=1):
-        _take_step(encoder.train(), optimizer, X, codes, batch)
-        at_end = n_batches == len(batches)
+        start = time.perf_counter()
+        _take_step(encoder.train(), optimizer, X, labels, batch)
+        seconds += time.perf_counter() - start
+        at_end = n_batches == len(batches) or seconds > limit
         if n_batches % score_every == 0 or at_end:
-            seconds += time.perf_counter() - start
             accuracies.append(data.score(embed))
-            if accuracies[-1] >= GOAL or seconds > limit:
+            report(f"paper: {n_batches} batches, {seconds:.0f} s, {accuracies[-1]:.3f}")
+            if at_end or accuracies[-1] >= GOAL:
                 break
-            start = time.perf_counter()
     return {
         "seconds": seconds,
         "batches": n_batches,
         "accuracy": accuracies[-1],
         "best_accuracy": max(accuracies),
     }
+
+
+def report(progress):
+    """Show progress, apart from the results."""
+    print(progress, file=sys.stderr, flush=True)
 
 
 def _shuffle(pairs):
@@ -197,6 +203,7 @@ def train_ours(data, *, n_repeats):
         embedder.fit(data.X, data.y, groups=data.subject)
         seconds.append(time.perf_counter() - start)
     accuracy = data.score(embedder.transform)
+    report(f"spectral: {np.median(seconds):.2f} s, {accuracy:.3f}")
     return {"seconds": float(np.median(seconds)), "accuracy": accuracy}
 
 
@@ -278,6 +285,7 @@ def main():
     mf.SegmentEmbedder(device="cpu").fit(data.X[few], data.y[few], data.subject[few])
     ours = train_ours(data, n_repeats=args.repeats)
     rates = time_embedding(data.X_test, n_repeats=args.repeats)
+    report("\n".join(format_embedding(rates)))
     scored = {"limit": args.limit, "score_every": args.score_every}
     paper = train_paper(Data(recordings, normalize=True), **scored)
 

@@ -11,6 +11,7 @@ Run ``python benchmarks/bench_simulation.py``; ``--models`` leaves out the slow 
 
 import argparse
 import json
+import sys
 import time
 
 import numpy as np
@@ -100,7 +101,8 @@ def run_model(name, data, n_folds):
         columns = {"model": name, "subject": subject, "region": data.region[test]}
         frames.append(pd.DataFrame(columns | {"predicted": predicted}))
         score = balanced_accuracy(data.region[test], predicted)
-        print(f"{name}, {subject} held out: {score:.3f}", flush=True)
+        progress = f"{name}, {subject} held out: {score:.3f}"
+        print(progress, file=sys.stderr, flush=True)
     seconds = (time.perf_counter() - start) / len(frames)
     return pd.concat(frames, ignore_index=True), seconds
 

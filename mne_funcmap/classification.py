@@ -17,6 +17,7 @@ class RegionClassifier(BaseEstimator):
     """
 
     normalize = False
+    _WITHOUT_REGIONS = ""  # what can be done then
 
     def fit(self, X, y=None):
         """Learn the regions of channels.
@@ -98,20 +99,12 @@ class RegionClassifier(BaseEstimator):
             unknown), onset (in seconds, from the first sample of Raw; on the clock of
             the events of Epochs) and predicted.
         """
-        import pandas as pd
-
         segments = self._cut(X)
-        channels, rows = segments.channels, segments.channel
+        rows = segments.channel
         probabilities = self._read(segments, np.arange(len(rows)))
-        return pd.DataFrame(
-            {
-                "subject": channels.subject[rows],
-                "recording": channels.recording[rows],
-                "ch_name": channels.ch_name[rows],
-                "region": channels.region[rows],
-                "onset": segments.onset,
-                "predicted": self.classes_[probabilities.argmax(axis=1)],
-            }
+        predicted = self.classes_[probabilities.argmax(axis=1)]
+        return make_frame(
+            segments.channels, rows, onset=segments.onset, predicted=predicted
         )
 
     def score(self, X, y=None):
@@ -150,10 +143,16 @@ class RegionClassifier(BaseEstimator):
     def _find_classes(self, channels):
         """Return the regions of the training channels, two at least."""
         classes = np.unique(channels.region[channels.has_region].astype(str))
-        if len(classes) < 2:
+        if len(classes) == 0:
             raise ValueError(
-                f"The channels of X have the regions {classes.tolist()}: expected two "
-                "at least. Call set_regions on the recordings, or give y."
+                "No channel of X has a region. Call set_regions on the recordings, or "
+                f"give y{self._WITHOUT_REGIONS}."
+            )
+        if len(classes) == 1:
+            raise ValueError(
+                f"All channels of X with a region are in {str(classes[0])!r}: expected "
+                "two regions at least. Check the region names, or add recordings of "
+                "other regions."
             )
         return classes
 
@@ -179,3 +178,16 @@ def split_channels(values, segments):
     """Split rows of channels into one item for each recording."""
     n_channels = np.bincount(segments.channels.recording)
     return np.split(values, np.cumsum(n_channels)[:-1])
+
+
+def make_frame(channels, rows, **columns):
+    """Return a table of channels, or of their segments, with further columns."""
+    import pandas as pd
+
+    table = {
+        "subject": channels.subject[rows],
+        "recording": channels.recording[rows],
+        "ch_name": channels.ch_name[rows],
+        "region": channels.region[rows],
+    }
+    return pd.DataFrame(table | columns)

@@ -1,6 +1,5 @@
 """FunctionalEmbedder: recordings in, one embedding for each channel out."""
 
-import json
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,8 +8,8 @@ from sklearn.base import TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .classification import RegionClassifier, split_channels
-from .persistence import load_model, save_model
+from .classification import RegionClassifier, make_frame, split_channels
+from .persistence import check_params, load_model, save_model
 from .readout import BalancedNeighbors
 from .segment_embedder import SegmentEmbedder
 
@@ -48,7 +47,11 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         and EEG channels.
     n_neighbors : int
         Number of neighbours of the read-out.
-    max_epochs, batch_size, lr, weight_decay, temperature, patience
+    max_epochs, batch_size : int | None
+        As for `SegmentEmbedder`, and so are the next four.
+    lr, weight_decay, temperature : float | None
+        As for `SegmentEmbedder`.
+    patience : int
         As for `SegmentEmbedder`.
     device : str
         "auto" takes CUDA if there is one, else the CPU.
@@ -71,10 +74,8 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         The trained net.
     history_ : skorch.history.History
         The training curve.
-    n_times_ : int
-        Number of samples of a segment.
-    sfreq_ : float
-        Sampling rate in Hz.
+    n_times_, sfreq_ : int, float
+        Number of samples of a segment and sampling rate in Hz.
 
     See Also
     --------
@@ -86,7 +87,9 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
     annotation covers, that are finite and not flat, and never across the border of
     epochs or concatenated recordings.
 
-    Validation holds out subjects if there are five at least, else channels.
+    The supervised contrastive loss of regions is trained on channels; the pairwise
+    loss, and channels as positives, on segments. Validation holds out subjects if
+    there are five at least, else channels.
 
     References
     ----------
@@ -114,6 +117,8 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         **SegmentEmbedder._parameter_constraints,
     }
+
+    _WITHOUT_REGIONS = "; without any regions, train with positives='channel'"
 
     def __init__(
         self,
@@ -190,7 +195,7 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         segments = self._cut(X)
         rows = np.arange(len(segments.channels.ch_name))
         embeddings = self._embed(segments, segments.channel)
-        return _make_frame(segments.channels, rows, embeddings)
+        return make_frame(segments.channels, rows, **_name_components(embeddings))
 
     def embed_segments(self, X):
         """Return the embeddings of segments: how an embedding changes in time.
@@ -210,7 +215,8 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         segments = self._cut(X)
         rows = segments.channel
         embeddings = self._embed(segments, np.arange(len(rows)))
-        return _make_frame(segments.channels, rows, embeddings, onset=segments.onset)
+        components = _name_components(embeddings)
+        return make_frame(segments.channels, rows, onset=segments.onset, **components)
 
     def save(self, path):
         """Write the fitted embedder to a file.
@@ -230,13 +236,7 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         """
         check_is_fitted(self)
         params = self.get_params() | {"callbacks": None}
-        odd = [name for name, value in params.items() if not _is_plain(value)]
-        if odd:
-            raise ValueError(
-                f"Parameters {odd} cannot be written to a model file: "
-                f"{[params[name] for name in odd]}. Use numbers and names that the "
-                "package knows, or pickle the embedder."
-            )
+        check_params(params)
         header = {
             "params": params,
             "n_times": self.n_times_,
@@ -301,11 +301,11 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         embedder.segment_embedder_ = embedder._make_segment_embedder().restore(
             weights, n_times=header["n_times"], n_labels=header["n_labels"]
         )
-        regions = np.array(header["regions"], dtype=str)
+        embedder.classes_ = np.array(header["regions"], dtype=str)
         embeddings = tensors.get("references", torch.empty(0)).numpy()
         codes = tensors.get("reference_regions", torch.empty(0)).numpy()
-        embedder.classes_ = regions
-        embedder._fit_readout(embeddings, regions[codes.astype(int)])
+        regions = embedder.classes_[codes.astype(int)]
+        embedder._fit_readout(embeddings, regions)
         return embedder
 
     @property
@@ -334,10 +334,10 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         """Train the network, and the read-out if there are regions."""
         channels = segments.channels
         labels = _label_channels(channels, self.positives)
-        known = np.array([label is not None for label in labels])
-        used = known[segments.channel]
+        used = np.array([label is not None for label in labels])[segments.channel]
         rows = segments.channel[used]
-        by_channel = self.positives == "region"
+        # few channels soon have no pairwise loss left to learn from: segments have
+        by_channel = self.positives == "region" and self.loss == "supcon"
         self.segment_embedder_ = self._make_segment_embedder().fit(
             segments.data[used],
             labels[rows].astype(str),
@@ -372,28 +372,9 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
             self.readout_ = readout.fit(references, regions)
 
 
-def _make_frame(channels, rows, embeddings, **columns):
-    """Return a table of embeddings and what they are of."""
-    import pandas as pd
-
-    table = {
-        "subject": channels.subject[rows],
-        "recording": channels.recording[rows],
-        "ch_name": channels.ch_name[rows],
-        "region": channels.region[rows],
-        **columns,
-    }
-    components = {f"c{i}": values for i, values in enumerate(embeddings.T)}
-    return pd.DataFrame(table | components)
-
-
-def _is_plain(value):
-    """Whether a model file can hold the value."""
-    try:
-        json.dumps(value, default=np.generic.item)
-    except TypeError:
-        return False
-    return True
+def _name_components(embeddings):
+    """Return the components of embeddings as columns of a table."""
+    return {f"c{i}": values for i, values in enumerate(embeddings.T)}
 
 
 def _label_channels(channels, positives):

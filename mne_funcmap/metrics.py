@@ -1,4 +1,4 @@
-"""Measures of how well regions are told apart."""
+"""Measures of embeddings and of how well they tell regions apart."""
 
 import numpy as np
 
@@ -21,3 +21,25 @@ def balanced_accuracy(truth, predicted):
     """
     codes, correct = np.unique(truth, return_inverse=True)[1], truth == predicted
     return float(np.mean(np.bincount(codes, correct) / np.bincount(codes)))
+
+
+def participation_ratio(embeddings):
+    """Return the effective number of dimensions of embeddings.
+
+    Parameters
+    ----------
+    embeddings : ndarray, shape (n_segments, n_components)
+        Embeddings.
+
+    Returns
+    -------
+    ratio : float
+        Squared sum over sum of squares of the eigenvalues of the covariance; 0 for
+        embeddings that are all the same.
+    """
+    centred = embeddings - embeddings.mean(axis=0, dtype=float)
+    covariance = centred.T @ centred / len(centred)
+    total = np.trace(covariance)
+    if total < 1e-12 * (1 + np.square(embeddings).sum(axis=1).mean()):
+        return 0.0
+    return float(total**2 / np.square(covariance).sum())

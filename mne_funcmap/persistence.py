@@ -11,6 +11,26 @@ from safetensors.torch import save
 FORMAT_VERSION = 1
 
 
+def check_params(params):
+    """Raise ValueError unless a model file can hold the parameters, a dict."""
+    odd = [name for name, value in params.items() if not _is_plain(value)]
+    if odd:
+        raise ValueError(
+            f"Parameters {odd} cannot be written to a model file: "
+            f"{[params[name] for name in odd]}. Use numbers and names that the "
+            "package knows, or pickle the embedder."
+        )
+
+
+def _is_plain(value):
+    """Whether JSON can hold the value."""
+    try:
+        json.dumps(value, default=np.generic.item)
+    except TypeError:
+        return False
+    return True
+
+
 def save_model(path, model_class, header, tensors):
     """Write tensors and a JSON header to one file.
 

@@ -18,8 +18,9 @@ from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping, LRScheduler
 from skorch.dataset import Dataset
 
+from .metrics import participation_ratio
 from .nets.encoders import ENCODERS, ConvEncoder
-from .nets.losses import LOSSES
+from .nets.losses import LOSSES, SupervisedContrastiveLoss
 from .training import (
     BalancedBatches,
     Embedding,
@@ -38,7 +39,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
     """Learn an embedding of segments in which those of one label lie together.
 
     A network is trained with a contrastive loss over all pairs of batches in which
-    labels, and the groups within a label, come equally often.
+    labels come equally often and no group prevails.
 
     Parameters
     ----------
@@ -53,13 +54,14 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         Siamese loss (its PSC).
     max_epochs : int | None
         Largest number of epochs. Here and below, None stands for what suits the
-        encoder: its ``RECIPE``, or that of the paper's.
+        encoder and the loss: its ``RECIPE``, or that of the paper's.
     batch_size : int | None
         Number of segments in a batch.
     lr : float | None
         Learning rate at the start; it falls along a cosine.
     weight_decay : float | None
-        Weight of the penalty on squared weights.
+        Penalty on squared weights, counted in training samples: its weight is
+        ``weight_decay / (weight_decay + n_samples + 1)``.
     temperature : float | None
         Divisor of the similarities in ``loss="supcon"``.
     patience : int
@@ -211,7 +213,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         if split is not None:
             self.search_history_ = self._search(features, labels, groups, split, seed)
             scores = self.search_history_[:, "valid_balanced_accuracy"]
-            self.n_epochs_ = choose_n_epochs(scores, len(split[1]))
+            self.n_epochs_ = choose_n_epochs(scores, len(np.unique(groups[split[1]])))
         net = self._make_net(groups, seed, n_epochs=self.n_epochs_)
         self.net_ = _train(net, features, labels, seed)
         self.history_ = self.net_.history
@@ -297,11 +299,17 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
     def _make_net(self, groups, seed, *, n_epochs=None, callbacks=()):
         """Return a skorch net that has not been initialized."""
         encoder = ENCODERS.get(self.encoder, self.encoder)
-        recipe = {
-            name: default if getattr(self, name) is None else getattr(self, name)
-            for name, default in getattr(encoder, "RECIPE", ConvEncoder.RECIPE).items()
+        recipe = getattr(encoder, "RECIPE", ConvEncoder.RECIPE)
+        if self.loss == "pairwise":
+            recipe = recipe | getattr(encoder, "PAIRWISE_RECIPE", {})
+        recipe = recipe | {
+            name: getattr(self, name)
+            for name in recipe
+            if getattr(self, name) is not None
         }
         n_epochs = n_epochs or recipe["max_epochs"]
+        n_samples = 0 if groups is None else len(groups)
+        penalty = recipe["weight_decay"]
         params = {
             "module": Embedding,
             "module__encoder": encoder,
@@ -311,7 +319,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             "criterion": LOSSES[self.loss],
             "optimizer": torch.optim.Adam,
             "lr": recipe["lr"],
-            "optimizer__weight_decay": recipe["weight_decay"],
+            "optimizer__weight_decay": penalty / (penalty + n_samples + 1),
             "max_epochs": n_epochs,
             "batch_size": recipe["batch_size"],
             "iterator_train": partial(BalancedBatches, groups=groups, seed=seed),
@@ -324,9 +332,10 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             "device": resolve_device(self.device),
             "verbose": 0,
         }
-        if self.loss == "supcon":
-            params["criterion__temperature"] = recipe["temperature"]
-        return NeuralNet(**params | (self.net_params or {}))
+        params |= self.net_params or {}
+        if params["criterion"] is SupervisedContrastiveLoss:
+            params = {"criterion__temperature": recipe["temperature"]} | params
+        return NeuralNet(**params)
 
     def _search(self, features, labels, groups, split, seed):
         """Train without the held-out groups and return the history."""
@@ -364,28 +373,6 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
                 "be told apart in it. Check the labels and the signals, or train with "
                 "a lower lr or weight_decay."
             )
-
-
-def participation_ratio(embeddings):
-    """Return the effective number of dimensions of embeddings.
-
-    Parameters
-    ----------
-    embeddings : ndarray, shape (n_segments, n_components)
-        Embeddings.
-
-    Returns
-    -------
-    ratio : float
-        Squared sum over sum of squares of the eigenvalues of the covariance; 0 for
-        embeddings that are all the same.
-    """
-    centred = embeddings - embeddings.mean(axis=0, dtype=float)
-    covariance = centred.T @ centred / len(centred)
-    total = np.trace(covariance)
-    if total < 1e-12 * (1 + np.square(embeddings).sum(axis=1).mean()):
-        return 0.0
-    return float(total**2 / np.square(covariance).sum())
 
 
 def _encode(values):

@@ -53,12 +53,13 @@ def seeded_torch(seed):
 
 
 class BalancedBatches:
-    """Batches in which labels and, within a label, groups come equally often.
+    """Batches in which labels come equally often, and no group prevails.
 
     The training iterator of the skorch net. A batch holds no segment twice: where a
-    label or a group has too few, the others fill the place. A pass has about as many
-    segments as there are, in ten batches at least. Where the labels are too many for a
-    batch, each batch holds a random subset of them.
+    label has too few, the batch is smaller. Within a label, a group counts as the
+    square root of its size, halfway between equal segments and equal groups. A pass
+    has about as many segments as there are, in ten batches at least. Where the labels
+    are too many for a batch, each batch holds a random subset of them.
 
     Parameters
     ----------
@@ -81,7 +82,7 @@ class BalancedBatches:
         self.order = np.argsort(labels, kind="stable")
         self.sizes = np.bincount(labels)
         self.first = np.cumsum(self.sizes) - self.sizes
-        self.groups = np.asarray(groups)[self.order]
+        self.weights = _balance_groups(labels, groups)[self.order]
         self.per_label = max(batch_size // len(self.sizes), self.MIN_PER_LABEL)
         self.n_labels = min(len(self.sizes), max(2, batch_size // self.per_label))
         self.n_batches = max(self.MIN_BATCHES, -(-len(labels) // batch_size))
@@ -102,17 +103,21 @@ class BalancedBatches:
         return self.order[np.concatenate(drawn)]
 
     def _draw_label(self, label):
-        """Draw members of one label, one of each group in turn."""
+        """Draw members of one label, without replacement."""
         members = self.first[label] + np.arange(self.sizes[label])
         if len(members) <= self.per_label:
             return members
-        members = self.generator.permutation(members)
-        order = np.argsort(self.groups[members], kind="stable")
-        group = self.groups[members[order]]
-        turn = np.arange(len(group)) - np.searchsorted(group, group)
-        # ties between groups are broken anew in every batch
-        turn = turn + self.generator.random(group.max() + 1)[group]
-        return members[order[np.argpartition(turn, self.per_label)[: self.per_label]]]
+        weights = self.weights[members]
+        return self.generator.choice(
+            members, self.per_label, replace=False, p=weights / weights.sum()
+        )
+
+
+def _balance_groups(labels, groups):
+    """Return weights with which a group in a label counts as the root of its size."""
+    pairs = np.stack([labels, groups])
+    index, sizes = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)[1:]
+    return 1.0 / np.sqrt(sizes[index])
 
 
 class Embedding(nn.Module):
@@ -297,15 +302,15 @@ def hold_out(labels, groups, *, n_splits=5):
     return train, valid
 
 
-def choose_n_epochs(scores, n_scored):
+def choose_n_epochs(scores, n_groups):
     """Choose the number of epochs from the scores of held-out groups.
 
     Parameters
     ----------
     scores : list of float
         Accuracy after each epoch.
-    n_scored : int
-        Number of samples that were scored.
+    n_groups : int
+        Number of groups held out: segments of one are no independent evidence.
 
     Returns
     -------
@@ -314,5 +319,5 @@ def choose_n_epochs(scores, n_scored):
         ends early only where going on does harm.
     """
     best = max(scores)
-    error = np.sqrt(best * (1 - best) / n_scored)
+    error = np.sqrt(best * (1 - best) / n_groups)
     return int(np.flatnonzero(np.array(scores) >= best - error)[-1]) + 1

@@ -17,9 +17,12 @@ from sklearn.model_selection import (
     cross_validate,
 )
 from sklearn.pipeline import make_pipeline
+from skorch.callbacks import EpochTimer
 from torch import nn
 
 import mne_funcmap as mf
+from mne_funcmap.baselines import UntrainedEmbedder
+from mne_funcmap.training import Embedding
 
 SFREQ = 400.0
 REGIONS = ["GPi", "Motor", "STN", "VIM", "VO"]
@@ -138,27 +141,55 @@ def test_region_not_in_training_counts_as_missed(recordings):
     assert emb.score(recordings[:1], y) == 0.0
 
 
+COMPONENTS = [f"c{i}" for i in range(32)]
+
+
+@pytest.mark.filterwarnings("ignore:The embedding has collapsed")
 @pytest.mark.parametrize("loss", ["supcon", "pairwise"])
-def test_segments_average_to_channels(recordings, loss):
-    emb = make_embedder(duration=4.0, loss=loss).fit(recordings[:2])
-    frame = emb.embed_segments(recordings)
-    components = [f"c{i}" for i in range(32)]
-    assert list(frame.columns) == [
-        "subject",
-        "recording",
-        "ch_name",
-        "region",
-        "onset",
-        *components,
-    ]
-    means = frame.groupby(["recording", "ch_name"], sort=False)[components].mean()
+def test_cnn_segments_average_to_channels(recordings, loss):
+    emb = make_embedder(encoder="cnn", duration=4.0, loss=loss, max_epochs=1)
+    frame = emb.fit(recordings[:2]).embed_segments(recordings)
+    means = frame.groupby(["recording", "ch_name"], sort=False)[COMPONENTS].mean()
     means = means.to_numpy(copy=True)
     if loss == "supcon":
         means /= np.linalg.norm(means, axis=1, keepdims=True)
     np.testing.assert_allclose(
         means, np.concatenate(emb.transform(recordings)), atol=1e-5
     )
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("loss", ["supcon", "pairwise"])
+def test_spectral_features_average_to_channels(recordings, loss):
+    emb = make_embedder(duration=4.0, loss=loss).fit(recordings[:2])
+    (Z,) = emb.transform(recordings[2:])
+    pieces = recordings[2].get_data()[:, :8000].reshape(10, 5, 1600)
+    encoder = emb.net_.module_.eval().encoder
+    for z, piece in zip(Z, torch.tensor(pieces, dtype=torch.float32), strict=True):
+        expected = encoder.head(encoder.front_end(piece).mean(dim=0))
+        if loss == "supcon":
+            expected /= expected.norm()
+        np.testing.assert_allclose(z, expected, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:The embedding has collapsed")
+@pytest.mark.parametrize("encoder", ["spectral", "cnn"])
+def test_one_segment_is_its_channel(recordings, encoder):
+    emb = make_embedder(encoder=encoder, duration=20.0, max_epochs=1)
+    emb.fit(recordings[:2])
+    frame = emb.embed_segments(recordings)
+    Z = np.concatenate(emb.transform(recordings))
+    np.testing.assert_allclose(frame[COMPONENTS], Z, atol=1e-5)
+
+
+def test_embed_segments(recordings):
+    emb = make_embedder(duration=4.0, max_epochs=1).fit(recordings[:2])
+    frame = emb.embed_segments(recordings)
+    names = ["subject", "recording", "ch_name", "region", "onset"]
+    assert list(frame.columns) == [*names, *COMPONENTS]
     np.testing.assert_allclose(frame["onset"][:5], [0, 4, 8, 12, 16])
+    assert frame["ch_name"][:10].tolist() == ["GPi1"] * 5 + ["GPi2"] * 5
+    assert len(frame) == 3 * 10 * 5
 
 
 def test_segments_show_changes_in_time(fitted, recordings):
@@ -254,9 +285,12 @@ def test_positives_channel_needs_no_regions(recordings):
     assert emb.transform(recordings)[0].shape == (10, 32)
     assert len(emb.classes_) == 0
     assert emb.to_frame(recordings)["region"].isna().all()
-    for method in (emb.predict, emb.predict_proba, emb.score):
+    for method in (emb.predict, emb.predict_proba, emb.predict_segments):
         with pytest.raises(ValueError, match=r"without regions.*set_regions"):
             method(recordings)
+    y = [label_by_name(raw) for raw in recordings]
+    with pytest.raises(ValueError, match=r"without regions.*set_regions"):
+        emb.score(recordings, y)
 
 
 def test_positives_channel_ignores_regions(recordings):
@@ -268,6 +302,44 @@ def test_positives_channel_ignores_regions(recordings):
     Z = make_embedder(**params).fit(unlabelled[:2]).transform(unlabelled)
     for z, other in zip(Z, expected, strict=True):
         np.testing.assert_array_equal(z, other)
+
+
+@pytest.mark.parametrize(
+    ("params", "n_samples", "n_labels"),
+    [
+        ({}, 20, 5),
+        ({"loss": "pairwise"}, 20 * 5, 5),
+        ({"positives": "channel"}, 20 * 5, 20),
+        ({"positives": "both"}, 20 * 5, 5),
+    ],
+)
+def test_what_is_trained_on(recordings, params, n_samples, n_labels, monkeypatch):
+    sizes = []
+    calibrate = Embedding.calibrate
+    monkeypatch.setattr(
+        Embedding,
+        "calibrate",
+        lambda self, features: sizes.append(len(features)) or calibrate(self, features),
+    )
+    emb = make_embedder(duration=4.0, **params).fit(recordings[:2])
+    assert sizes[-1] == n_samples
+    assert len(emb.segment_embedder_.classes_) == n_labels
+
+
+@pytest.mark.parametrize(
+    "params", [{"loss": "pairwise"}, {"positives": "channel"}, {"positives": "both"}]
+)
+def test_other_aims_than_the_default_beat_no_training(params):
+    X = mf.simulate_recordings(n_subjects=4, n_sessions=1, duration=40.0, sfreq=500.0)
+    accuracies = []
+    for cls in (UntrainedEmbedder, mf.FunctionalEmbedder):
+        emb = cls(duration=2.0, **params).fit(X[:3])
+        frame = emb.predict_segments(X[3:])
+        accuracies.append((frame["predicted"] == frame["region"]).mean())
+    losses = emb.history_[:, "train_loss"]
+    assert losses[-1] < losses[0]
+    assert accuracies[1] >= 0.7  # chance is 0.2
+    assert accuracies[1] > accuracies[0] + 0.05
 
 
 def test_positives_both(recordings):
@@ -447,8 +519,16 @@ def test_fitted_state(fitted):
     assert (fitted.n_times_, fitted.sfreq_) == (4000, SFREQ)
 
 
+@pytest.mark.filterwarnings("ignore:The embedding has collapsed")
 def test_callbacks_and_net_params_reach_the_net(recordings):
-    emb = make_embedder(net_params={"module__dropout": 0.125}).fit(recordings[:2])
+    emb = make_embedder(
+        encoder="cnn",
+        duration=1.0,
+        max_epochs=1,
+        callbacks=[EpochTimer()],
+        net_params={"module__size": "large", "module__dropout": 0.125},
+    ).fit(recordings[:2])
+    assert emb.history_[0, "dur"] > 0
     dropouts = [m for m in emb.net_.module_.modules() if type(m) is nn.Dropout]
     assert {dropout.p for dropout in dropouts} == {0.125}
 
@@ -483,8 +563,11 @@ def test_save_and_load(fitted, recordings, tmp_path):
     [
         {"positives": "channel"},
         {"loss": "pairwise", "n_components": np.int64(3), "lr": np.float64(0.01)},
-        {"net_params": {"module__dropout": 0.1}},
-        {"encoder": "cnn", "duration": 1.0},
+        {
+            "encoder": "cnn",
+            "duration": 1.0,
+            "net_params": {"module__size": "large"},
+        },
         {"picks": ("seeg", "ecog"), "normalize": True},
     ],
 )
@@ -665,7 +748,11 @@ def rename_on_epochs(recordings):
     ("spoil", "match"),
     [
         (change_types, r"recording 1 \(subject 'sub-02'\) has no good channel"),
-        (strip_all, "No channel of X has a region. Call set_regions"),
+        (
+            strip_all,
+            r"No channel of X has a region. Call set_regions .* or give y; without any "
+            r"regions, train with positives='channel'\.$",
+        ),
         (leave_one_region, "All channels of X with a region are in 'GPi'"),
         (change_rate, r"recording 1 \(subject 'sub-02'\): 2000 samples at 200 Hz"),
         (

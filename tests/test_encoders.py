@@ -166,7 +166,7 @@ def test_bands_cover_every_bin_once(n_bins, step):
 
 
 @torch.no_grad()
-def test_calibrated_features_are_standardized():
+def test_calibrated_features_have_the_scale_of_their_group():
     encoder = make_encoder("spectral")
     features = encoder.front_end(make_segments(50))
     encoder.calibrate(features)
@@ -178,9 +178,22 @@ def test_calibrated_features_are_standardized():
     )
     torch.testing.assert_close(
         standardized[:, varies].std(dim=0, correction=0),
-        torch.ones(int(varies.sum())),
-        atol=1e-2,
-        rtol=0,
+        encoder.front_end.group_scale[varies],
+        atol=0,
+        rtol=1e-2,
+    )
+    assert len(encoder.front_end.group_scale.unique()) > 1
+
+
+@torch.no_grad()
+def test_spectral_head_is_linear_with_a_constant():
+    encoder = make_encoder("spectral")
+    features = encoder.front_end(make_segments(50))
+    encoder.calibrate(features)
+    embeddings = encoder.head(features)
+    torch.testing.assert_close(embeddings[:, -1], torch.ones(50))
+    torch.testing.assert_close(
+        encoder.head(features.mean(dim=0)), embeddings.mean(dim=0), atol=1e-3, rtol=0
     )
 
 

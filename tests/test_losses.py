@@ -15,23 +15,25 @@ def make_embeddings(labels=LABELS, seed=0):
 
 
 def supcon_by_hand(z, labels, temperature, variance_weight):
-    contrasts = []
+    weights = [1 / np.sum(labels == label) for label in labels]
+    contrasts, anchors = [], []
     for i in range(len(z)):
         positives = everyone = 0.0
         for j in range(len(z)):
             if j != i:
-                similarity = np.exp(z[i] @ z[j] / temperature)
+                similarity = weights[j] * np.exp(z[i] @ z[j] / temperature)
                 everyone += similarity
                 positives += similarity * (labels[j] == labels[i])
         if positives:
             contrasts.append(-np.log(positives / everyone))
+            anchors.append(weights[i])
     variance = np.mean(
         [
             np.sum((z[i] - z[labels == labels[i]].mean(axis=0)) ** 2)
             for i in range(len(z))
         ]
     )
-    return np.mean(contrasts) + variance_weight * variance
+    return np.average(contrasts, weights=anchors) + variance_weight * variance
 
 
 def pairwise_by_hand(z, labels, margin):
@@ -53,6 +55,22 @@ def test_supcon(temperature, variance_weight):
     loss = SupervisedContrastiveLoss(temperature, variance_weight)(z, labels)
     expected = supcon_by_hand(z.numpy(), labels.numpy(), temperature, variance_weight)
     assert loss.item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_supcon_weighs_labels_equally():
+    # all members of a label at one point: however many, they weigh as one
+    z, _ = make_embeddings(range(3))
+    values = []
+    for n_each in ([2, 2, 2], [40, 2, 5]):
+        labels = np.repeat(np.arange(3), n_each)
+        loss = SupervisedContrastiveLoss(variance_weight=0.0)
+        values.append(loss(z[labels], torch.from_numpy(labels)))
+    cosines = (z @ z.T / 0.2).numpy()
+    others = np.exp(cosines).sum(axis=1) - np.exp(np.diag(cosines))
+    for value, n_each in zip(values, ([2, 2, 2], [40, 2, 5]), strict=True):
+        own = np.exp(5) * (1 - 1 / np.array(n_each))
+        expected = np.log1p(others / own).mean()
+        assert value.item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("margin", [0.1, 0.5, 2.0])

@@ -12,8 +12,11 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skorch.callbacks import Callback
 from torch import nn
 
-from mne_funcmap import SegmentEmbedder
-from mne_funcmap.segment_embedder import participation_ratio
+from mne_funcmap import SegmentEmbedder, simulate_recordings
+from mne_funcmap.metrics import balanced_accuracy, participation_ratio
+from mne_funcmap.nets.encoders import ENCODERS
+from mne_funcmap.readout import BalancedNeighbors
+from mne_funcmap.segments import cut_segments
 
 N_TIMES = 200
 FREQUENCIES = (4, 11, 30)  # cycles per segment
@@ -87,7 +90,8 @@ def test_history(fitted):
 
 @pytest.mark.parametrize("loss", ["supcon", "pairwise"])
 def test_loss_falls(data, loss):
-    embedder = make_embedder(loss=loss, max_epochs=6).fit(data[0], data[1])
+    embedder = make_embedder(loss=loss, max_epochs=6, temperature=0.2, lr=2e-3)
+    embedder.fit(data[0], data[1])
     losses = embedder.history_[:, "train_loss"]
     assert len(losses) == 6
     assert losses[-1] < 0.7 * losses[0]
@@ -312,6 +316,7 @@ class Recorder(Callback):
 def test_callbacks_and_net_params_reach_the_net(data):
     embedder = make_embedder(
         callbacks=[Recorder()],
+        encoder="cnn",
         net_params={"optimizer__betas": (0.8, 0.9), "module__dropout": 0.125},
     ).fit(*data)
     assert all(embedder.history_[:, "seen"])
@@ -334,12 +339,130 @@ def test_few_and_many_labels(n_labels):
     assert np.isfinite(Z).all()
 
 
+@pytest.mark.filterwarnings("ignore:The embedding has collapsed")
 def test_labels_with_one_segment(data):
     y = data[1].astype("U8")
     y[:2] = ["rare", "rarer"]
     embedder = make_embedder().fit(data[0], y, data[2])
     assert len(embedder.classes_) == 5
     assert np.isfinite(embedder.transform(data[0])).all()
+
+
+def make_units(data):
+    """Two units of four segments for each region of a group, and their labels."""
+    units = np.arange(len(data[1])) // 4
+    return units, data[1][::4], data[2][::4]
+
+
+@torch.no_grad()
+def test_units_average_the_features(data):
+    units, y, _ = make_units(data)
+    embedder = make_embedder().fit(*data, units=units)
+    Z = embedder.transform(data[0], units=units)
+    assert Z.shape == (len(y), 32)
+    encoder = embedder.net_.module_.eval().encoder
+    features = encoder.front_end(torch.from_numpy(data[0]))
+    expected = encoder.head(features.reshape(len(y), 4, -1).mean(dim=1))
+    expected /= expected.norm(dim=1, keepdim=True)
+    np.testing.assert_allclose(Z, expected, atol=1e-4)
+
+
+def test_units_average_the_embeddings_without_a_front_end(data):
+    units, y, _ = make_units(data)
+    embedder, other = (
+        make_embedder(encoder="cnn", max_epochs=1).fit(*data, units=given)
+        for given in (units, None)
+    )
+    Z = embedder.transform(data[0])
+    np.testing.assert_array_equal(Z, other.transform(data[0]))
+    means = Z.reshape(len(y), 4, -1).mean(axis=1)
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    np.testing.assert_allclose(
+        embedder.transform(data[0], units=units), means, atol=1e-5
+    )
+
+
+def test_units_come_sorted(fitted, data):
+    units = make_units(data)[0]
+    expected = fitted.transform(data[0], units=units)
+    order = np.random.default_rng(0).permutation(len(units))
+    names = np.char.mod("unit %03d", units)
+    Z = fitted.transform(data[0][order], units=names[order])
+    np.testing.assert_allclose(Z, expected, atol=1e-5)
+
+
+def test_units_of_another_length(fitted, data):
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        make_embedder().fit(*data, units=data[2][1:])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        fitted.transform(data[0], units=data[2][1:])
+
+
+@pytest.mark.parametrize(
+    ("encoder", "loss"), [("spectral", "supcon"), ("spectral", "pairwise")]
+)
+def test_defaults_are_those_of_the_encoder_and_the_loss(data, encoder, loss):
+    embedder = SegmentEmbedder(encoder=encoder, loss=loss).fit(data[0], data[1])
+    recipe = dict(ENCODERS[encoder].RECIPE)
+    if loss == "pairwise":
+        recipe |= ENCODERS[encoder].PAIRWISE_RECIPE
+    assert embedder.n_epochs_ == len(embedder.history_) == recipe["max_epochs"]
+    assert embedder.net_.lr == recipe["lr"]
+    assert embedder.net_.batch_size == recipe["batch_size"]
+    if loss == "supcon":
+        assert embedder.net_.criterion_.temperature == recipe["temperature"]
+
+
+def test_parameters_come_before_the_recipe(data):
+    params = {"lr": 1e-3, "temperature": 0.3, "max_epochs": 1, "batch_size": 32}
+    net = make_embedder(**params).fit(*data).net_
+    assert (net.lr, net.criterion_.temperature) == (1e-3, 0.3)
+    assert (net.max_epochs, net.batch_size) == (1, 32)
+    # and what is given for the net before both
+    params["net_params"] = {"criterion__temperature": 0.4}
+    assert make_embedder(**params).fit(*data).net_.criterion_.temperature == 0.4
+
+
+class CrossEntropy(nn.CrossEntropyLoss):
+    """A criterion without a temperature."""
+
+
+def test_criterion_of_ones_own(data):
+    embedder = make_embedder(net_params={"criterion": CrossEntropy}).fit(*data)
+    assert isinstance(embedder.net_.criterion_, CrossEntropy)
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    X = simulate_recordings(n_subjects=4, n_sessions=1, duration=60.0, random_state=0)
+    return cut_segments(X, duration=10.0)
+
+
+def score_new_subject(segments, regions):
+    """Balanced accuracy per segment of the last subject, read from the others."""
+    subjects = segments.channels.subject[segments.channel]
+    train, test = subjects != "sub-04", subjects == "sub-04"
+    embedder = SegmentEmbedder(random_state=0)
+    embedder.fit(segments.data[train], regions[train], groups=subjects[train])
+    Z = embedder.transform(segments.data)
+    readout = BalancedNeighbors(metric="cosine").fit(Z[train], regions[train])
+    truth = segments.channels.region[segments.channel].astype(str)
+    return balanced_accuracy(truth[test], readout.predict(Z[test]))
+
+
+def test_simulated_regions_of_a_new_subject(simulated):
+    regions = simulated.channels.region[simulated.channel].astype(str)
+    assert score_new_subject(simulated, regions) >= 0.95
+
+
+@pytest.mark.filterwarnings("ignore:The embedding has collapsed")
+def test_shuffled_simulated_regions_are_read_at_chance(simulated):
+    regions = simulated.channels.region[simulated.channel].astype(str)
+    scores = [
+        score_new_subject(simulated, np.random.default_rng(seed).permutation(regions))
+        for seed in range(4)
+    ]
+    assert np.mean(scores) == pytest.approx(0.2, abs=0.1)
 
 
 def test_clone_and_pickle(fitted, data):
@@ -367,7 +490,9 @@ def test_pipeline_in_cross_validation(data):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 @pytest.mark.parametrize("encoder", ["spectral", "cnn"])
 def test_cuda_agrees_with_cpu(data, encoder):
-    params = {"encoder": encoder, "net_params": {"module__dropout": 0.0}}
+    params = {"encoder": encoder}
+    if encoder == "cnn":
+        params["net_params"] = {"module__dropout": 0.0}
     on_cpu, on_cuda = (
         make_embedder(device=device, max_epochs=1, lr=1e-4, **params).fit(*data)
         for device in ("cpu", "cuda")

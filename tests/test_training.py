@@ -8,6 +8,9 @@ from mne_funcmap.training import (
     BalancedBatches,
     Embedding,
     apply_in_chunks,
+    average,
+    choose_n_epochs,
+    draw_seed,
     hold_out,
     resolve_device,
     seeded_torch,
@@ -32,24 +35,22 @@ def draw_rows(batches, n_passes=1):
 LABELS = np.repeat([0, 1, 2], [300, 30, 3])
 
 
-def test_labels_come_equally_often():
+def test_labels_come_equally_often_as_far_as_they_go():
     for rows, labels in make_batches(LABELS):
         np.testing.assert_array_equal(labels, LABELS[rows[:, 0]])
-        assert np.bincount(labels).tolist() == [21, 21, 21]
+        assert np.bincount(labels).tolist() == [21, 21, 3]
+        assert len(rows.unique()) == len(rows)
 
 
-def test_groups_come_equally_often_within_a_label():
-    # group 0 has most segments of label 0, and none of label 1
-    labels = np.repeat([0, 0, 0, 1, 1], [200, 10, 2, 50, 5])
-    groups = np.repeat([0, 1, 2, 1, 3], [200, 10, 2, 50, 5])
-    rows = draw_rows(make_batches(labels, groups), n_passes=60)
-    for label, its_groups in ((0, [0, 1, 2]), (1, [1, 3])):
-        drawn = rows[labels[rows] == label]
-        shares = [np.mean(groups[drawn] == group) for group in its_groups]
-        np.testing.assert_allclose(shares, 1 / len(its_groups), atol=0.02)
-    # and so do the segments of a group
-    counts = np.bincount(rows[groups[rows] == 3], minlength=len(labels))[-5:]
-    np.testing.assert_allclose(counts / counts.sum(), 0.2, atol=0.03)
+def test_groups_count_as_the_root_of_their_size():
+    # large groups, so that what was drawn before hardly matters; 32 of each label
+    labels = np.repeat([0, 0, 1, 1], [9000, 1000, 4000, 4000])
+    groups = np.repeat([0, 1, 1, 2], [9000, 1000, 4000, 4000])
+    rows = draw_rows(make_batches(labels, groups))
+    for label, expected in ((0, [0.75, 0.25, 0.0]), (1, [0.0, 0.5, 0.5])):
+        drawn = groups[rows[labels[rows] == label]]
+        shares = np.bincount(drawn, minlength=3) / len(drawn)
+        np.testing.assert_allclose(shares, expected, atol=0.02)
 
 
 def test_every_segment_is_drawn():
@@ -183,3 +184,42 @@ def test_apply_in_chunks(n_segments):
     values = np.arange(2.0 * n_segments).reshape(n_segments, 2)
     sums = apply_in_chunks(lambda x: x.sum(dim=1), values, device="cpu", chunk=3)
     np.testing.assert_array_equal(sums, values.sum(axis=1))
+
+
+def test_average():
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((50, 3)).astype(np.float32)
+    unit = rng.permutation(np.arange(50) % 4)
+    expected = [values[unit == u].mean(axis=0) for u in range(4)]
+    means = average(torch.from_numpy(values), unit)
+    assert means.dtype == torch.float32
+    np.testing.assert_allclose(means, expected, rtol=1e-5, atol=1e-6)
+    each = average(torch.from_numpy(values), np.arange(50))
+    np.testing.assert_array_equal(each, values)
+
+
+@pytest.mark.parametrize(
+    ("scores", "n_groups", "expected"),
+    [
+        ([0.5, 0.9, 0.7], 10_000, 2),
+        ([0.5, 0.9, 0.7, 0.9], 10_000, 4),
+        # the standard error of 0.9 in 100 is 0.03
+        ([0.5, 0.9, 0.88, 0.86], 100, 3),
+        ([0.5, 0.9, 0.7, 0.86], 20, 4),
+        ([1.0, 1.0, 0.99], 10, 2),
+        ([0.0, 0.0], 10, 2),
+        ([0.3], 10, 1),
+    ],
+)
+def test_choose_n_epochs(scores, n_groups, expected):
+    assert choose_n_epochs(scores, n_groups) == expected
+
+
+def test_draw_seed():
+    assert draw_seed(3) == draw_seed(3) != draw_seed(4)
+    generator = np.random.RandomState(3)
+    assert draw_seed(generator) == draw_seed(3)
+    assert draw_seed(generator) != draw_seed(3)
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    assert draw_seed(None) != draw_seed(None)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002

@@ -84,7 +84,7 @@ class SpectralFeatures(nn.Module):
     SCALES = {
         "narrow": 1.5,
         "wide": 2.0,
-        "peak": 1.0,
+        "peak": 2.0,
         "frames": 0.5,
         "envelopes": 1.0,
         "autocorrelation": 1.5,
