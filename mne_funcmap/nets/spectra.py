@@ -24,14 +24,16 @@ def standardize_segments(segments):
     log_scale : torch.Tensor, shape (batch, 1)
         Natural logarithm of the standard deviation in the unit of the input.
     """
-    peak = segments.abs().amax(dim=1, keepdim=True).clamp(min=TINY)
+    peak = torch.linalg.vector_norm(segments, torch.inf, dim=1, keepdim=True)
+    peak = peak.clamp(min=TINY)
     segments = segments / peak
     segments = segments - segments.mean(dim=1, keepdim=True)
-    scale = segments.square().mean(dim=1, keepdim=True).sqrt()
+    scale = torch.linalg.vector_norm(segments, dim=1, keepdim=True)
+    scale = scale / math.sqrt(segments.shape[1])
     # what rounding leaves of a constant is not a signal
     constant = scale < 1e-6
     scale = scale.masked_fill(constant, 1.0)
-    standardized = segments.masked_fill(constant, 0.0) / scale
+    standardized = segments * (~constant / scale)
     log_scale = (scale.log() + peak.log()).masked_fill(constant, math.log(TINY))
     return standardized, log_scale
 
@@ -41,16 +43,22 @@ def log(power):
     return (power + FLOOR).log()
 
 
-def moments(values, dim):
-    """Return mean, standard deviation, skewness and kurtosis along a dimension."""
-    mean = values.mean(dim=dim, keepdim=True)
+def squared_size(values):
+    """Return the squared absolute value of complex numbers (abs is slow here)."""
+    return values.real.square() + values.imag.square()
+
+
+def moments(values):
+    """Return mean, standard deviation, skewness and kurtosis along the last axis."""
+    n_values = values.shape[-1]
+    mean = values.mean(dim=-1, keepdim=True)
     centred = values - mean
     square = centred.square()
-    variance = square.mean(dim=dim, keepdim=True)
+    variance = square.mean(dim=-1)
     scale = variance.clamp(min=FLOOR)
-    skewness = (square * centred).mean(dim=dim, keepdim=True) / scale**1.5
-    kurtosis = square.square().mean(dim=dim, keepdim=True) / scale.square()
-    return tuple(m.squeeze(dim) for m in (mean, variance.sqrt(), skewness, kurtosis))
+    skewness = torch.linalg.vecdot(square, centred) / n_values / scale**1.5
+    kurtosis = torch.linalg.vecdot(square, square) / n_values / scale.square()
+    return mean.squeeze(-1), variance.sqrt(), skewness, kurtosis
 
 
 class SpectralFeatures(nn.Module):
@@ -103,8 +111,9 @@ class SpectralFeatures(nn.Module):
         n_lags = self.long.n_bins // 2
         lags = torch.logspace(0, math.log10(max(n_lags, 1)), 40).round().long().unique()
         self.register_buffer("lags", lags, persistent=False)
-        # averages over up to 16 samples at 2000 samples, as long as 125 are left
-        self.n_octaves = max(1, int(math.log2(max(n_times / 125, 1))) + 1)
+        # waveforms at 2000 to 4000 samples, and averaged as long as 125 are left
+        last = int(math.log2(max(n_times / 125, 1)))
+        self.octaves = range(max(0, last - 4), last + 1)
         groups = self._groups(torch.zeros(1, n_times))
         scales = [
             torch.full((group.shape[1],), self.SCALES[name])
@@ -133,9 +142,9 @@ class SpectralFeatures(nn.Module):
 
     def _describe_frames(self, signal):
         """Return spread, burstiness and skewness of log power over short frames."""
-        power = self.rhythms(self.short(signal))
-        mean, spread, skewness, _ = moments(log(power), dim=1)
-        burstiness = mean - log(power.mean(dim=1))
+        power = self.rhythms(self.short(signal)).transpose(1, 2).contiguous()
+        mean, spread, skewness, _ = moments(log(power))
+        burstiness = mean - log(power.mean(dim=-1))
         return torch.cat([spread, burstiness, skewness], dim=1)
 
     def _autocorrelate(self, spectrum):
@@ -147,12 +156,12 @@ class SpectralFeatures(nn.Module):
     def _describe_waveform(self, signal):
         """Return the shape of the signal and its differences, on octaves of time."""
         features = []
-        for octave in range(self.n_octaves):
+        for octave in self.octaves:
             smooth = nn.functional.avg_pool1d(signal, 2**octave)
             log_sds = []
             # differences of zeros keep their number where samples run out
             for values in (smooth, *_differences(smooth)):
-                _, sd, skewness, kurtosis = moments(values, dim=1)
+                _, sd, skewness, kurtosis = moments(values)
                 log_sds.append(log(sd))
                 size = log(values.abs().mean(dim=1)) - log_sds[-1]
                 features += [skewness.abs(), kurtosis.log1p(), size]
@@ -207,8 +216,9 @@ class Envelopes(nn.Module):
         """Return features, (batch, n_features), of (batch, n_times)."""
         spectrum = torch.fft.rfft(signal, norm="ortho")
         bands = spectrum[:, self.members] * self.taper
-        envelope = torch.fft.ifft(bands, n=self.n_samples, norm="forward").abs()
-        mean, sd, skewness, kurtosis = moments(envelope, dim=2)
+        bands = torch.fft.ifft(bands, n=self.n_samples, norm="forward")
+        envelope = squared_size(bands).sqrt()
+        mean, sd, skewness, kurtosis = moments(envelope)
         scale = sd.clamp(min=FLOOR)
         standard = (envelope - mean[..., None]) / scale[..., None]
         correlation = standard @ standard.transpose(1, 2) / self.n_samples
@@ -241,8 +251,7 @@ class Frames(nn.Module):
     def forward(self, signal):
         """Return power, (batch, n_frames, n_bins), of (batch, n_times)."""
         frames = signal.unfold(1, self.n_samples, self.hop) * self.window
-        spectrum = torch.view_as_real(torch.fft.rfft(frames))
-        return spectrum.square().sum(dim=-1)[..., 1:]
+        return squared_size(torch.fft.rfft(frames))[..., 1:]
 
 
 class Bands(nn.Module):
