@@ -22,7 +22,7 @@ MODELS = (
     "majority",
 )
 SLOW_MODELS = ("embedding-cnn", "supervised-cnn")
-SIMULATED = {"n_subjects": 10, "n_sessions": 1, "duration": 60.0, "sfreq": 500.0}
+SIMULATED = {"n_subjects": 10, "n_sessions": 2, "duration": 60.0, "sfreq": 500.0}
 SEED = 0
 
 
