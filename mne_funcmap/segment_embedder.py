@@ -61,7 +61,8 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         Learning rate at the start; it falls along a cosine.
     weight_decay : float | None
         Penalty on squared weights, counted in training samples: its weight is
-        ``weight_decay / (weight_decay + n_samples + 1)``.
+        ``weight_decay / (weight_decay + n_samples + 1)``, and with ``loss="supcon"``
+        that over the temperature, since the gradient of the loss grows likewise.
     temperature : float | None
         Divisor of the similarities in ``loss="supcon"``.
     patience : int
@@ -309,7 +310,9 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         }
         n_epochs = n_epochs or recipe["max_epochs"]
         n_samples = 0 if groups is None else len(groups)
-        penalty = recipe["weight_decay"]
+        penalty = recipe["weight_decay"] / (recipe["weight_decay"] + n_samples + 1)
+        if self.loss == "supcon":
+            penalty /= recipe["temperature"]
         params = {
             "module": Embedding,
             "module__encoder": encoder,
@@ -319,7 +322,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             "criterion": LOSSES[self.loss],
             "optimizer": torch.optim.Adam,
             "lr": recipe["lr"],
-            "optimizer__weight_decay": penalty / (penalty + n_samples + 1),
+            "optimizer__weight_decay": penalty,
             "max_epochs": n_epochs,
             "batch_size": recipe["batch_size"],
             "iterator_train": partial(BalancedBatches, groups=groups, seed=seed),

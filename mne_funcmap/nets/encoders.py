@@ -41,7 +41,7 @@ class ConvEncoder(nn.Module):
         "max_epochs": 5,
         "batch_size": 64,
         "lr": 3e-3,
-        "weight_decay": 0.4,
+        "weight_decay": 0.08,
         "temperature": 0.2,
     }
     LAYERS = {  # filters, kernel, stride, pooled
@@ -115,8 +115,8 @@ class SpectralEncoder(nn.Module):
         "max_epochs": 10,
         "batch_size": 1024,
         "lr": 2e-2,
-        "weight_decay": 200.0,
-        "temperature": 1.0,
+        "weight_decay": 500.0,
+        "temperature": 0.05,
     }
     # off the sphere, long steps blow the embedding up
     PAIRWISE_RECIPE = {"lr": 5e-3, "max_epochs": 20}

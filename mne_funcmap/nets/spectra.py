@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 TINY = 1e-30
-FLOOR = 1e-10  # of the power of a standardized segment, before a logarithm
+FLOOR = 1e-10  # of the mean power, before a logarithm
 
 
 def standardize_segments(segments):
@@ -38,36 +38,19 @@ def standardize_segments(segments):
     return standardized, log_scale
 
 
-def log(power):
+def log(power, floor=FLOOR):
     """Natural logarithm that stays finite where there is no power."""
-    return (power + FLOOR).log()
-
-
-def squared_size(values):
-    """Return the squared absolute value of complex numbers (abs is slow here)."""
-    return values.real.square() + values.imag.square()
-
-
-def moments(values):
-    """Return mean, standard deviation, skewness and kurtosis along the last axis."""
-    n_values = values.shape[-1]
-    mean = values.mean(dim=-1, keepdim=True)
-    centred = values - mean
-    square = centred.square()
-    variance = square.mean(dim=-1)
-    scale = variance.clamp(min=FLOOR)
-    skewness = torch.linalg.vecdot(square, centred) / n_values / scale**1.5
-    kurtosis = torch.linalg.vecdot(square, square) / n_values / scale.square()
-    return mean.squeeze(-1), variance.sqrt(), skewness, kurtosis
+    return (power + floor).log()
 
 
 class SpectralFeatures(nn.Module):
-    """Spectrum of a segment, its changes in time, its waveform and amplitude.
+    """Spectrum, coupling of rhythms, waveform and amplitude of a segment.
 
-    Nothing here is trained. Frequencies are counted in cycles per segment, so that
-    the sampling rate need not be known::
+    Nothing here is trained. All features come from one Fourier transform of the
+    segment, and frequencies are counted in cycles per segment, so that the sampling
+    rate need not be known::
 
-        (batch, n_times) -> standardized -> power in long and short frames, envelopes
+        (batch, n_times) -> spectrum -> power in bands, envelopes, slow waveforms
                          -> (batch, n_features)
 
     Parameters
@@ -82,39 +65,26 @@ class SpectralFeatures(nn.Module):
 
     Notes
     -----
-    The groups: log power in narrow and in wide bands; the largest bin of a wide band
-    over its mean, which shows lines and sharp rhythms wherever they sit in the band;
-    spread, burstiness and skewness of log power over short frames; variation, skewness
-    and kurtosis of band envelopes and the correlation of envelopes between bands;
-    autocorrelation; shape of the waveform; log amplitude.
+    The groups: log power in bands; the sharpest peak in each octave; correlations of
+    power over time between bands; shape of the slow waveform; log amplitude.
     """
 
     SCALES = {
-        "narrow": 1.5,
-        "wide": 2.0,
-        "peak": 2.0,
-        "frames": 0.5,
-        "envelopes": 1.0,
-        "autocorrelation": 1.5,
-        "waveform": 1.5,
+        "bands": 2.0,
+        "peaks": 2.5,
+        "coupling": 1.0,
+        "waveform": 1.0,
         "amplitude": 4.0,
     }
+    N_SAMPLES = (128, 512)  # of slow waveforms
 
     def __init__(self, n_times):
         super().__init__()
-        self.long = Frames(n_times, share=0.4)
-        self.short = Frames(n_times, share=0.1)
-        self.narrow = Bands(self.long.n_bins, step=0.03)
-        self.wide = Bands(self.long.n_bins, step=0.12)
-        self.rhythms = Bands(self.short.n_bins, step=0.12)
-        self.envelopes = Envelopes(n_times)
-        n_lags = self.long.n_bins // 2
-        lags = torch.logspace(0, math.log10(max(n_lags, 1)), 40).round().long().unique()
-        self.register_buffer("lags", lags, persistent=False)
-        # waveforms at 2000 to 4000 samples, and averaged as long as 125 are left
-        last = int(math.log2(max(n_times / 125, 1)))
-        self.octaves = range(max(0, last - 4), last + 1)
-        groups = self._groups(torch.zeros(1, n_times))
+        self.bands = Bands(n_times // 2)
+        self.coupling = Coupling(n_times // 2)
+        n_samples = {min(n, n_times) for n in self.N_SAMPLES}
+        self.waveforms = [Waveform(n) for n in sorted(n_samples)]
+        groups = self._groups(torch.ones(1, n_times))
         scales = [
             torch.full((group.shape[1],), self.SCALES[name])
             for name, group in groups.items()
@@ -126,163 +96,188 @@ class SpectralFeatures(nn.Module):
         return torch.cat(list(self._groups(segments).values()), dim=1)
 
     def _groups(self, segments):
-        signal, log_scale = standardize_segments(segments)
-        spectrum = self.long(signal).mean(dim=1)
-        wide = log(self.wide(spectrum))
+        # no square may overflow, whatever the unit
+        peak = segments.abs().amax(dim=1, keepdim=True).clamp(min=TINY)
+        spectrum = torch.fft.rfft(segments / peak, norm="forward")
+        spectrum[:, 0] = 0
+        power = compute_power(spectrum)
+        total = power.sum(dim=1, keepdim=True)
+        # what rounding leaves of a constant is not a signal
+        constant = total < 1e-12
+        total = total.masked_fill(constant, 1.0)
+        power = (power / total).masked_fill(constant, 0.0)
+        spectrum = (spectrum * total.rsqrt()).masked_fill(constant, 0.0)
+        amplitude = total.log() / 2 + peak.log()
+        bands = self.bands(power)
         return {
-            "narrow": log(self.narrow(spectrum)),
-            "wide": wide,
-            "peak": log(self.wide.peak(spectrum)) - wide,
-            "frames": self._describe_frames(signal),
-            "envelopes": self.envelopes(signal),
-            "autocorrelation": self._autocorrelate(spectrum),
-            "waveform": self._describe_waveform(signal),
-            "amplitude": log_scale,
+            "bands": log(bands),
+            "peaks": self.bands.find_peaks(power, bands),
+            "coupling": self.coupling(spectrum),
+            "waveform": torch.cat([part(spectrum) for part in self.waveforms], dim=1),
+            "amplitude": amplitude.masked_fill(constant, math.log(TINY)),
         }
 
-    def _describe_frames(self, signal):
-        """Return spread, burstiness and skewness of log power over short frames."""
-        power = self.rhythms(self.short(signal)).transpose(1, 2).contiguous()
-        mean, spread, skewness, _ = moments(log(power))
-        burstiness = mean - log(power.mean(dim=-1))
-        return torch.cat([spread, burstiness, skewness], dim=1)
 
-    def _autocorrelate(self, spectrum):
-        """Return the autocorrelation at some lags, from the power spectrum."""
-        spectrum = nn.functional.pad(spectrum, (1, 0))
-        correlation = torch.fft.irfft(spectrum, n=2 * self.long.n_bins)
-        return correlation[:, self.lags] / correlation[:, :1].clamp(min=FLOOR)
+def compute_power(spectrum):
+    """Compute the power spectrum of a segment under a Hann window.
 
-    def _describe_waveform(self, signal):
-        """Return the shape of the signal and its differences, on octaves of time."""
-        features = []
-        for octave in self.octaves:
-            smooth = nn.functional.avg_pool1d(signal, 2**octave)
-            log_sds = []
-            # differences of zeros keep their number where samples run out
-            for values in (smooth, *_differences(smooth)):
-                _, sd, skewness, kurtosis = moments(values)
-                log_sds.append(log(sd))
-                size = log(values.abs().mean(dim=1)) - log_sds[-1]
-                features += [skewness.abs(), kurtosis.log1p(), size]
-            features += [log_sds[1] - log_sds[0], log_sds[2] - log_sds[1]]
-        return torch.stack(features, dim=1)
+    Parameters
+    ----------
+    spectrum : torch.Tensor of complex, shape (batch, 1 + n_bins)
+        Fourier transform of the segments, without a window, and zero at frequency 0.
+
+    Returns
+    -------
+    power : torch.Tensor, shape (batch, n_bins)
+        Power from one cycle per segment on.
+    """
+    # the window is a difference of neighbouring bins
+    parts = torch.view_as_real(spectrum)
+    tapered = torch.sub(parts[:, 1:], parts[:, :-1], alpha=0.5)
+    tapered[:, :-1] -= 0.5 * parts[:, 2:]
+    real, imaginary = tapered.unbind(dim=-1)
+    return real.square() + imaginary.square()
 
 
-def _differences(signal):
-    """Return first and second differences, the ends taken as repeated."""
-    first = signal.diff(dim=1, append=signal[:, -1:])
-    return first, first.diff(dim=1, append=first[:, -1:])
+class Bands(nn.Module):
+    """Power in Gaussian bands as wide as a tenth of their frequency.
+
+    Parameters
+    ----------
+    n_bins : int
+        Number of bins; the first is that of one cycle per segment.
+    """
+
+    LOWEST = 2.0  # cycles per segment
+    HIGHEST = 0.9  # of the bins, above are anti-aliasing filters
+    STEP = 0.1
+    OCTAVE = 7  # bands
+
+    def __init__(self, n_bins):
+        super().__init__()
+        centres = [min(self.LOWEST, n_bins)]
+        while True:
+            centre = max(centres[-1] + 1, centres[-1] * (1 + self.STEP))
+            if centre > self.HIGHEST * n_bins:
+                break
+            centres.append(centre)
+        centres = torch.tensor(centres, dtype=torch.float32)
+        width = (self.STEP * centres).clamp(min=0.6)
+        distance = (torch.arange(1, n_bins + 1)[:, None] - centres) / width
+        weights = torch.exp(-distance.square() / 2)
+        # tails would be denormal numbers, with which a processor is very slow
+        weights = weights.masked_fill(weights < 1e-4, 0.0)
+        # relative to white noise
+        weights = weights / weights.sum(dim=0) * n_bins
+        self.register_buffer("weights", weights, persistent=False)
+
+    def forward(self, power):
+        """Return density in each band, (batch, n_bands), of (batch, n_bins)."""
+        return power @ self.weights
+
+    def find_peaks(self, power, bands):
+        """Return how peaked the power of a band is, the largest value of an octave.
+
+        That is the logarithm of the mean square of power over its squared mean: small
+        for noise, large for a line or a sharp rhythm wherever it sits in the band.
+
+        Parameters
+        ----------
+        power : torch.Tensor, shape (batch, n_bins)
+            Power.
+        bands : torch.Tensor, shape (batch, n_bands)
+            Its density in the bands.
+
+        Returns
+        -------
+        peaks : torch.Tensor, shape (batch, n_octaves)
+            One value for each octave.
+        """
+        square = (power * math.sqrt(power.shape[1])).square() @ self.weights
+        peaks = log(square, FLOOR**2) - 2 * log(bands)
+        missing = -peaks.shape[1] % self.OCTAVE
+        peaks = nn.functional.pad(peaks, (missing, 0), value=-torch.inf)
+        return peaks.unflatten(1, (-1, self.OCTAVE)).amax(dim=2)
 
 
-class Envelopes(nn.Module):
-    """Shape of the envelopes of bands, and how they go together.
+class Coupling(nn.Module):
+    """How the power of bands goes together over time.
 
     The bins of a band are taken from the spectrum of the whole segment and
     transformed back on a coarse grid of time, which is enough for an envelope.
 
     Parameters
     ----------
-    n_times : int
-        Number of samples of a segment.
+    n_bins : int
+        Number of bins; the first is that of one cycle per segment.
     """
 
     FIRST = 10  # cycles per segment: slower envelopes have no shape
-    RATIO = 1.35
+    RATIO = 1.5
     MAX_BINS = 256  # what is wider is cut to its middle
 
-    def __init__(self, n_times):
+    def __init__(self, n_bins):
         super().__init__()
-        n_bins = n_times // 2
         edges = [min(self.FIRST, max(n_bins // 2, 1))]
         while edges[-1] * self.RATIO < n_bins:
             edges.append(max(edges[-1] + 1, round(edges[-1] * self.RATIO)))
-        low = torch.tensor(edges)
-        high = torch.tensor([*edges[1:], n_bins + 1])
+        if len(edges) == 1:
+            edges.append(n_bins + 1)
+        low, high = torch.tensor(edges[:-1]), torch.tensor(edges[1:])
         width = (high - low).clamp(max=self.MAX_BINS)
         low = (low + high - width) // 2
         offset = torch.arange(int(width.max()))
         taper = torch.sin(torch.pi * (offset + 0.5) / width[:, None])
         taper = taper.clamp(max=0.5)  # flat, but for the outer sixths
-        taper = taper.where(offset < width[:, None], torch.tensor(0.0))
-        members = (low[:, None] + offset).clamp(max=n_bins)
-        self.n_samples = 2 * len(offset)
+        taper = taper.where(offset < width[:, None], 0.0)
         self.register_buffer("taper", taper, persistent=False)
+        members = (low[:, None] + offset).clamp(max=n_bins)
         self.register_buffer("members", members, persistent=False)
         pairs = torch.triu_indices(len(low), len(low), 1)
         self.register_buffer("pairs", pairs, persistent=False)
 
-    def forward(self, signal):
-        """Return features, (batch, n_features), of (batch, n_times)."""
-        spectrum = torch.fft.rfft(signal, norm="ortho")
-        bands = spectrum[:, self.members] * self.taper
-        bands = torch.fft.ifft(bands, n=self.n_samples, norm="forward")
-        envelope = squared_size(bands).sqrt()
-        mean, sd, skewness, kurtosis = moments(envelope)
-        scale = sd.clamp(min=FLOOR)
-        standard = (envelope - mean[..., None]) / scale[..., None]
-        correlation = standard @ standard.transpose(1, 2) / self.n_samples
+    def forward(self, spectrum):
+        """Return correlations, (batch, n_pairs), of (batch, 1 + n_bins) complex."""
+        bands = torch.fft.ifft(spectrum[:, self.members] * self.taper, norm="forward")
+        power = bands.real.square() + bands.imag.square()
+        power = power - power.mean(dim=2, keepdim=True)
+        power = nn.functional.normalize(power, dim=2)
         first, second = self.pairs
-        variation = log(sd) - log(mean)
-        shape = [variation, skewness, kurtosis.log1p()]
-        return torch.cat([*shape, correlation[:, first, second]], dim=1)
+        return (power @ power.transpose(1, 2))[:, first, second]
 
 
-class Frames(nn.Module):
-    """Power spectra of overlapping frames.
+class Waveform(nn.Module):
+    """Shape of the slow part of a segment.
 
     Parameters
     ----------
-    n_times : int
-        Number of samples of a segment.
-    share : float
-        Length of a frame over that of the segment; frames overlap by a half.
+    n_samples : int
+        Number of samples that are left of the segment.
     """
 
-    def __init__(self, n_times, *, share):
+    def __init__(self, n_samples):
         super().__init__()
-        self.n_samples = max(2, round(share * n_times))
-        self.hop = max(1, self.n_samples // 2)
-        self.n_bins = self.n_samples // 2
-        # a Hann window of two or three samples would be empty at its ends
-        window = torch.hann_window(self.n_samples + 2, periodic=False)[1:-1]
-        self.register_buffer("window", window / window.norm(), persistent=False)
+        self.n_samples = n_samples
 
-    def forward(self, signal):
-        """Return power, (batch, n_frames, n_bins), of (batch, n_times)."""
-        frames = signal.unfold(1, self.n_samples, self.hop) * self.window
-        return squared_size(torch.fft.rfft(frames))[..., 1:]
+    def forward(self, spectrum):
+        """Return features, (batch, 11), of (batch, 1 + n_bins) complex.
 
-
-class Bands(nn.Module):
-    """Neighbouring bins of a spectrum taken together.
-
-    Parameters
-    ----------
-    n_bins : int
-        Number of bins; the first is that of one cycle per frame.
-    step : float
-        Width of a band over its frequency; one bin at least.
-    """
-
-    def __init__(self, n_bins, *, step):
-        super().__init__()
-        edges = [1]
-        while edges[-1] <= n_bins:
-            edges.append(max(edges[-1] + 1, round(edges[-1] * (1 + step))))
-        edges = torch.tensor(edges).clamp(max=n_bins + 1) - 1
-        bins = torch.arange(n_bins)[:, None]
-        inside = ((bins >= edges[:-1]) & (bins < edges[1:])).float()
-        self.register_buffer("weights", inside / inside.sum(dim=0), persistent=False)
-        widths = edges.diff()
-        members = edges[:-1, None] + torch.arange(int(widths.max()))
-        members = torch.minimum(members, edges[1:, None] - 1)
-        self.register_buffer("members", members, persistent=False)
-
-    def forward(self, power):
-        """Return the mean of each band, (..., n_bands), of (..., n_bins)."""
-        return power @ self.weights
-
-    def peak(self, power):
-        """Return the maximum of each band, (..., n_bands), of (..., n_bins)."""
-        return power[..., self.members].amax(dim=-1)
+        Of the signal and its first and second differences: absolute skewness, log
+        kurtosis, and the log of mean over root mean square size; then the logs of how
+        much larger each difference is than what it was taken from.
+        """
+        kept = spectrum[:, : self.n_samples // 2 + 1]
+        signal = torch.fft.irfft(kept, n=self.n_samples, norm="forward")
+        # differences of zeros keep their number where samples run out
+        first = signal.diff(dim=1, append=signal[:, -1:])
+        second = first.diff(dim=1, append=first[:, -1:])
+        values = torch.stack([signal, first, second], dim=1)
+        square = values.square()
+        power = square.mean(dim=2)
+        scale = power.clamp(min=FLOOR)
+        skewness = torch.linalg.vecdot(square, values) / self.n_samples / scale**1.5
+        kurtosis = torch.linalg.vecdot(square, square) / self.n_samples / scale**2
+        log_scale = scale.log() / 2
+        size = log(values.abs().mean(dim=2)) - log_scale
+        shape = [skewness.abs(), kurtosis.log1p(), size, log_scale.diff(dim=1)]
+        return torch.cat(shape, dim=1)
