@@ -23,6 +23,7 @@ from sklearn.utils.validation import validate_data
 from .classification import RegionClassifier
 from .embedder import FunctionalEmbedder
 from .metrics import balanced_accuracy
+from .nets.encoders import ENCODERS
 from .readout import BalancedNeighbors
 from .segment_embedder import SegmentEmbedder
 from .spectra import compute_rich_features, compute_spectrum
@@ -138,7 +139,8 @@ class SupervisedNetwork(RegionClassifier):
     """Tell the region of a channel by a network trained with cross-entropy.
 
     The encoder, batches, search for the number of epochs and optimiser are those of an
-    embedder; only the loss differs, that of a linear layer on what the encoder gives.
+    embedder; the loss differs, that of a linear layer on what the encoder gives, and
+    the penalty on weights that suits it.
     The segments of a channel are averaged as there.
 
     Parameters
@@ -176,6 +178,11 @@ class SupervisedNetwork(RegionClassifier):
     def _learn(self, segments):
         """Train the network on the segments whose region is known."""
         template = clone(self.segment_embedder or SegmentEmbedder())
+        encoder = ENCODERS.get(template.encoder, template.encoder)
+        recipe = getattr(encoder, "SUPERVISED_RECIPE", {})
+        template.set_params(
+            **{k: v for k, v in recipe.items() if getattr(template, k) is None}
+        )
         supervised = {
             "module__on_sphere": False,
             "criterion": _LinearCrossEntropy,
@@ -211,8 +218,11 @@ class _LinearCrossEntropy(torch.nn.Module):
         self.linear = torch.nn.Linear(n_components, n_regions)
 
     def forward(self, embeddings, labels):
-        """Return the loss of a batch, a scalar."""
-        return torch.nn.functional.cross_entropy(self.linear(embeddings), labels)
+        """Return the loss of a batch, a scalar, in which labels count equally."""
+        logits = self.linear(embeddings)
+        sizes = labels.bincount(minlength=logits.shape[1]).clamp(min=1)
+        weight = 1 / sizes.to(logits.dtype)
+        return torch.nn.functional.cross_entropy(logits, labels, weight)
 
 
 class UntrainedEmbedder(FunctionalEmbedder):

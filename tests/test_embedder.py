@@ -600,7 +600,7 @@ class Linear(nn.Module):
     "params",
     [
         {"encoder": Linear},
-        {"net_params": {"optimizer": torch.optim.SGD}},
+        {"net_params": {"optimizer": torch.optim.SGD}, "weight_decay": 0.0},
         {"random_state": np.random.RandomState(0)},
     ],
 )

@@ -1,9 +1,16 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kurtosis, skew
 
 from mne_funcmap.nets.encoders import ENCODERS, ConvEncoder, SpectralEncoder
-from mne_funcmap.nets.spectra import Bands, Frames, SpectralFeatures
+from mne_funcmap.nets.spectra import (
+    Bands,
+    Coupling,
+    SpectralFeatures,
+    Waveform,
+    compute_power,
+)
 
 N_TIMES = 1000
 
@@ -122,47 +129,123 @@ def test_gain_shifts_the_log_amplitude_alone(gain, n_times):
     )
 
 
-@torch.no_grad()
-@pytest.mark.parametrize("n_times", [N_TIMES, 4000])
-@pytest.mark.parametrize("share", [0.1, 0.4])
-def test_power_in_the_right_bin(share, n_times):
-    frames = Frames(n_times, share=share)
-    time = torch.arange(n_times)
-    for k in (3, 10, 30):
-        frequency = k / frames.n_samples
-        sine = torch.sin(2 * torch.pi * frequency * time)[None]
-        power = frames(sine)
-        assert power.shape[2] == frames.n_bins
-        # the first bin is that of one cycle per frame
-        assert (power.argmax(dim=2) == k - 1).all()
+def transform(signal):
+    """Fourier transform as the front end takes it."""
+    spectrum = torch.fft.rfft(signal, norm="forward")
+    spectrum[:, 0] = 0
+    return spectrum
 
 
 @torch.no_grad()
-def test_frames_equal_numpy():
-    frames = Frames(100, share=0.4)
-    signal = make_segments(2, 100) * 1e5
-    window = frames.window.numpy()
-    assert np.square(window).sum() == pytest.approx(1)
-    power = np.stack(
-        [
-            np.abs(np.fft.rfft(signal.numpy()[:, start : start + 40] * window)) ** 2
-            for start in range(0, 61, 20)
-        ],
-        axis=1,
+@pytest.mark.parametrize("n_times", [100, 101])
+def test_power_is_that_of_a_hann_window(n_times):
+    signal = make_segments(2, n_times) * 1e5
+    window = 1 - np.cos(2 * np.pi * np.arange(n_times) / n_times)
+    centred = signal.numpy() - signal.numpy().mean(axis=1, keepdims=True)
+    expected = np.abs(np.fft.rfft(centred * window, norm="forward")) ** 2
+    power = compute_power(transform(signal))
+    assert power.shape == (2, n_times // 2)
+    # the highest bin lacks its upper neighbour
+    np.testing.assert_allclose(
+        power[:, :-1], expected[:, 1:-1], rtol=1e-3, atol=1e-6 * expected.max()
     )
-    np.testing.assert_allclose(frames(signal), power[..., 1:], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("n_bins", [1, 2, 5, 400])
-@pytest.mark.parametrize("step", [0.03, 0.3])
-def test_bands_cover_every_bin_once(n_bins, step):
-    weights = Bands(n_bins, step=step).weights
-    assert (weights > 0).sum(dim=1).tolist() == [1] * n_bins
-    torch.testing.assert_close(weights.sum(dim=0), torch.ones(weights.shape[1]))
-    # neighbouring bins, in order
-    assert (weights.argmax(dim=1).diff() >= 0).all()
-    constant = Bands(n_bins, step=step)(torch.full((2, n_bins), 3.0))
-    torch.testing.assert_close(constant, torch.full_like(constant, 3.0))
+@torch.no_grad()
+@pytest.mark.parametrize("n_bins", [1, 2, 5, 400, 5000])
+def test_bands_show_density(n_bins):
+    bands = Bands(n_bins)
+    white = bands(torch.full((1, n_bins), 1 / n_bins))
+    torch.testing.assert_close(white, torch.ones_like(white))
+    # no denormal numbers, which are slow
+    assert bands.weights[bands.weights > 0].min() > 1e-10
+    # a line is seen where it is: higher lines, higher bands
+    lines = torch.eye(n_bins)[1 : int(0.8 * n_bins)]
+    assert (bands(lines).argmax(dim=1).diff() >= 0).all()
+
+
+@torch.no_grad()
+def test_peaks_show_lines_but_no_level():
+    time = torch.arange(10_000)
+    noise = make_segments(20, 10_000, seed=1) * 2e4
+    line = 0.3 * torch.sin(2 * torch.pi * 0.15 * time)
+    bands = Bands(5000)
+
+    def find(signal, gain=1.0):
+        power = gain * compute_power(transform(signal))
+        power = power / power.sum(dim=1, keepdim=True)
+        return bands.find_peaks(power, bands(power))
+
+    without, having = find(noise), find(noise + line)
+    raised = (having - without).mean(dim=0)
+    assert raised.max() > 0.7
+    # bands of the next octave may reach to the line
+    assert raised.sort().values[:-2].abs().max() < 0.05
+    torch.testing.assert_close(find(noise, gain=7.0), without)
+
+
+@torch.no_grad()
+def test_coupling_shows_common_bursts():
+    n_times, time = 2000, torch.arange(2000)
+    coupling = Coupling(n_times // 2)
+    generator = torch.Generator().manual_seed(0)
+    gate = torch.rand(2, 50, 20, generator=generator).round()
+    gate = gate.repeat_interleave(100, dim=2)
+    frequencies = coupling.members[[4, 7], coupling.members.shape[1] // 20] / n_times
+    slow, fast = torch.sin(2 * torch.pi * frequencies[:, None] * time)
+    noise = 1e3 * make_segments(50, n_times)
+    together = coupling(transform(gate[0] * slow + gate[0] * fast + noise))
+    apart = coupling(transform(gate[0] * slow + gate[1] * fast + noise))
+    pair = (coupling.pairs == torch.tensor([[4], [7]])).all(dim=0)
+    assert together[:, pair].mean() > 0.7
+    assert apart[:, pair].mean().abs() < 0.15
+    assert together.abs().max() <= 1 + 1e-5
+
+
+@torch.no_grad()
+def test_coupling_equals_numpy():
+    coupling = Coupling(200)
+    spectrum = transform(make_segments(3, 400) * 1e4)
+    n_bands, n_samples = coupling.taper.shape
+    power = np.zeros((3, n_bands, n_samples))
+    for band in range(n_bands):
+        bins = coupling.members[band].numpy()
+        part = spectrum.numpy()[:, bins] * coupling.taper[band].numpy()
+        power[:, band] = np.abs(np.fft.ifft(part, norm="forward")) ** 2
+    for correlations, envelopes in zip(coupling(spectrum), power, strict=True):
+        expected = np.corrcoef(envelopes)[np.triu_indices(n_bands, 1)]
+        np.testing.assert_allclose(correlations, expected, atol=1e-3)
+
+
+@torch.no_grad()
+def test_waveforms_equal_numpy():
+    signal = make_segments(4, 64) * 1e4
+    values = signal.numpy() - signal.numpy().mean(axis=1, keepdims=True)
+    features = Waveform(64)(transform(signal)).numpy()
+    np.testing.assert_allclose(
+        features[:, 0], np.abs(skew(values, axis=1)), rtol=1e-2, atol=1e-3
+    )
+    kurtosis_ = kurtosis(values, axis=1, fisher=False)
+    np.testing.assert_allclose(features[:, 3], np.log1p(kurtosis_), rtol=1e-2)
+    rms = values.std(axis=1)
+    size = np.log(np.abs(values).mean(axis=1) / rms)
+    np.testing.assert_allclose(features[:, 6], size, rtol=1e-2, atol=1e-3)
+    differences = np.diff(values, axis=1, append=values[:, -1:])
+    first = np.sqrt(np.square(differences).mean(axis=1))
+    np.testing.assert_allclose(features[:, 9], np.log(first / rms), rtol=1e-2)
+
+
+@torch.no_grad()
+def test_waveforms_see_the_slow_part_alone():
+    segments = make_segments(3, 4000)
+    fast = 1e-4 * torch.sin(2 * torch.pi * 0.2 * torch.arange(4000))
+    waveform = Waveform(128)
+    torch.testing.assert_close(
+        waveform(transform(1e4 * (segments + fast))),
+        waveform(transform(1e4 * segments)),
+        atol=1e-3,
+        rtol=1e-3,
+    )
 
 
 @torch.no_grad()

@@ -97,6 +97,7 @@ def test_loss_falls(data, loss):
     assert losses[-1] < 0.7 * losses[0]
 
 
+@pytest.mark.filterwarnings("ignore:The embedding has collapsed")
 def test_shuffled_labels_are_read_at_chance(data):
     X, y, groups = make_segments(n_each=20)
     shuffled = np.random.default_rng(0).permutation(y)

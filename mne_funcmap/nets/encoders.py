@@ -120,6 +120,8 @@ class SpectralEncoder(nn.Module):
     }
     # off the sphere, long steps blow the embedding up
     PAIRWISE_RECIPE = {"lr": 5e-3, "max_epochs": 20}
+    # two linear layers in a row share the penalty
+    SUPERVISED_RECIPE = {"weight_decay": 200.0, "temperature": 1.0}
 
     def __init__(self, n_times, n_components=32):
         super().__init__()
