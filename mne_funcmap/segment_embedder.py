@@ -310,6 +310,10 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         }
         n_epochs = n_epochs or recipe["max_epochs"]
         n_samples = 0 if groups is None else len(groups)
+        n_batches = BalancedBatches.count(n_samples, recipe["batch_size"])
+        schedule = LRScheduler(
+            "CosineAnnealingLR", T_max=n_epochs * n_batches, step_every="batch"
+        )
         penalty = recipe["weight_decay"] / (recipe["weight_decay"] + n_samples + 1)
         if self.loss == "supcon":
             penalty /= recipe["temperature"]
@@ -328,7 +332,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             "iterator_train": partial(BalancedBatches, groups=groups, seed=seed),
             "train_split": None,
             "callbacks": [
-                ("schedule", LRScheduler("CosineAnnealingLR", T_max=n_epochs)),
+                ("schedule", schedule),
                 *callbacks,
                 *(self.callbacks or ()),
             ],

@@ -58,7 +58,7 @@ class BalancedBatches:
     The training iterator of the skorch net. A batch holds no segment twice: where a
     label has too few, the batch is smaller. Within a label, a group counts as the
     square root of its size, halfway between equal segments and equal groups. A pass
-    has about as many segments as there are, in ten batches at least. Where the labels
+    has about as many segments as there are, in 25 batches at least. Where the labels
     are too many for a batch, each batch holds a random subset of them.
 
     Parameters
@@ -74,7 +74,7 @@ class BalancedBatches:
     """
 
     MIN_PER_LABEL = 4
-    MIN_BATCHES = 10
+    MIN_BATCHES = 25
 
     def __init__(self, dataset, *, batch_size, groups, seed):
         self.X, self.y = dataset.X, dataset.y
@@ -85,8 +85,13 @@ class BalancedBatches:
         self.weights = _balance_groups(labels, groups)[self.order]
         self.per_label = max(batch_size // len(self.sizes), self.MIN_PER_LABEL)
         self.n_labels = min(len(self.sizes), max(2, batch_size // self.per_label))
-        self.n_batches = max(self.MIN_BATCHES, -(-len(labels) // batch_size))
+        self.n_batches = self.count(len(labels), batch_size)
         self.generator = np.random.default_rng(seed)
+
+    @classmethod
+    def count(cls, n_segments, batch_size):
+        """Return the number of batches of a pass."""
+        return max(cls.MIN_BATCHES, -(-n_segments // batch_size))
 
     def __len__(self):
         return self.n_batches

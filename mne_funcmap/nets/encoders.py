@@ -17,9 +17,9 @@ class ConvEncoder(nn.Module):
 
     Blocks of convolution, batch normalisation, GELU, maximum pooling and dropout,
     then an average over ten stretches of time and two linear layers. The signal is
-    standardised first, so the embedding does not depend on its scale. In training, a
-    random quarter of it is seen, or 1,000 samples if these are more: a step takes a
-    quarter of the time, and no two are alike. Afterwards all of it is seen::
+    standardised first, so the embedding does not depend on its scale. The first
+    filters start as sinusoids of all frequencies, from which weak lines are found much
+    earlier than from random numbers::
 
         (batch, n_times) -> (batch, 1, n_times) -> blocks -> (batch, n_filters, n)
                          -> (batch, n_filters * 10) -> (batch, n_components)
@@ -38,7 +38,7 @@ class ConvEncoder(nn.Module):
     """
 
     RECIPE = {
-        "max_epochs": 5,
+        "max_epochs": 3,
         "batch_size": 64,
         "lr": 3e-3,
         "weight_decay": 0.08,
@@ -51,9 +51,8 @@ class ConvEncoder(nn.Module):
         + [(128, 11, 2, True), (128, 7, 2, False), (128, 5, 2, False)],
     }
     N_STRETCHES = 10
-    MIN_CROP = 1000  # samples
 
-    def __init__(self, n_times, n_components=32, *, size="small", dropout=0.1):
+    def __init__(self, n_times, n_components=32, *, size="small", dropout=0.0):
         super().__init__()
         blocks, n_filters = [], 1
         for n_out, kernel, stride, pooled in self.LAYERS[size]:
@@ -66,6 +65,7 @@ class ConvEncoder(nn.Module):
             ]
             n_filters = n_out
         self.blocks = nn.Sequential(*blocks)
+        _start_as_sinusoids(self.blocks[0])
         self.projection = nn.Sequential(
             nn.Flatten(),
             nn.Linear(n_filters * self.N_STRETCHES, n_components),
@@ -76,18 +76,21 @@ class ConvEncoder(nn.Module):
     def forward(self, segments):
         """Return the embeddings of a batch of segments."""
         signal, _ = standardize_segments(segments)
-        if self.training:
-            signal = self._crop(signal)
         filtered = self.blocks(signal[:, None])
         stretches = nn.functional.adaptive_avg_pool1d(filtered, self.N_STRETCHES)
         return self.projection(stretches)
 
-    def _crop(self, signal):
-        """Return a random stretch, the same in the whole batch."""
-        n_times = signal.shape[1]
-        n_kept = min(n_times, max(n_times // 4, self.MIN_CROP))
-        start = int(torch.randint(n_times - n_kept + 1, ()))
-        return signal[:, start : start + n_kept]
+
+def _start_as_sinusoids(convolution):
+    """Fill filters with sinusoids from 0 to half the sampling rate."""
+    n_filters, _, n_samples = convolution.weight.shape
+    frequency = (torch.arange(n_filters)[:, None] + 0.5) / (2 * n_filters)
+    cycles = frequency * torch.arange(n_samples) + torch.rand(n_filters, 1)
+    waves = nn.functional.normalize(torch.cos(2 * torch.pi * cycles))
+    with torch.no_grad():
+        # as large as torch would draw them
+        convolution.weight[:, 0] = waves / 3**0.5
+        convolution.bias.zero_()
 
 
 class SpectralEncoder(nn.Module):
@@ -112,14 +115,14 @@ class SpectralEncoder(nn.Module):
     """
 
     RECIPE = {
-        "max_epochs": 10,
+        "max_epochs": 4,
         "batch_size": 1024,
         "lr": 2e-2,
-        "weight_decay": 500.0,
+        "weight_decay": 350.0,
         "temperature": 0.05,
     }
     # off the sphere, long steps blow the embedding up
-    PAIRWISE_RECIPE = {"lr": 5e-3, "max_epochs": 20}
+    PAIRWISE_RECIPE = {"lr": 5e-3, "max_epochs": 8}
     # two linear layers in a row share the penalty
     SUPERVISED_RECIPE = {"weight_decay": 200.0, "temperature": 1.0}
 
@@ -144,13 +147,19 @@ class SpectralEncoder(nn.Module):
 
 
 class Standardize(nn.Module):
-    """Centre and scale features by what was seen in training.
+    """Centre and scale features by what was seen in training, and bound them.
+
+    A hyperbolic tangent keeps what lies within about one standard deviation and holds
+    back what lies far out: signals of other patients have features that no training
+    channel had.
 
     Parameters
     ----------
     target : torch.Tensor, shape (n_features,)
-        Standard deviation that each feature gets.
+        Standard deviation that each feature gets, before it is bounded.
     """
+
+    BOUND = 1.5  # standard deviations
 
     def __init__(self, target):
         super().__init__()
@@ -166,8 +175,9 @@ class Standardize(nn.Module):
         self.scale.copy_(scale.masked_fill(scale < 1e-6, float("inf")))
 
     def forward(self, features):
-        """Return standardized features, (batch, n_features)."""
-        return (features - self.mean) / self.scale * self.target
+        """Return bounded features, (batch, n_features)."""
+        standard = (features - self.mean) / self.scale
+        return torch.tanh(standard / self.BOUND) * self.BOUND * self.target
 
 
 ENCODERS = {"spectral": SpectralEncoder, "cnn": ConvEncoder}
