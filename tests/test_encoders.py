@@ -194,8 +194,9 @@ def test_coupling_shows_common_bursts():
     frequencies = coupling.members[[4, 7], coupling.members.shape[1] // 20] / n_times
     slow, fast = torch.sin(2 * torch.pi * frequencies[:, None] * time)
     noise = 1e3 * make_segments(50, n_times)
-    together = coupling(transform(gate[0] * slow + gate[0] * fast + noise))
-    apart = coupling(transform(gate[0] * slow + gate[1] * fast + noise))
+    one = torch.ones(50, 1)
+    together = coupling(transform(gate[0] * slow + gate[0] * fast + noise), one)
+    apart = coupling(transform(gate[0] * slow + gate[1] * fast + noise), one)
     pair = (coupling.pairs == torch.tensor([[4], [7]])).all(dim=0)
     assert together[:, pair].mean() > 0.7
     assert apart[:, pair].mean().abs() < 0.15
@@ -212,7 +213,9 @@ def test_coupling_equals_numpy():
         bins = coupling.members[band].numpy()
         part = spectrum.numpy()[:, bins] * coupling.taper[band].numpy()
         power[:, band] = np.abs(np.fft.ifft(part, norm="forward")) ** 2
-    for correlations, envelopes in zip(coupling(spectrum), power, strict=True):
+    for correlations, envelopes in zip(
+        coupling(spectrum, torch.full((3, 1), 100.0)), power, strict=True
+    ):
         expected = np.corrcoef(envelopes)[np.triu_indices(n_bands, 1)]
         np.testing.assert_allclose(correlations, expected, atol=1e-3)
 

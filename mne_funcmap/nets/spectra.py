@@ -104,16 +104,16 @@ class SpectralFeatures(nn.Module):
         total = power.sum(dim=1, keepdim=True)
         # what rounding leaves of a constant is not a signal
         constant = total < 1e-12
-        total = total.masked_fill(constant, 1.0)
-        power = (power / total).masked_fill(constant, 0.0)
-        spectrum = (spectrum * total.rsqrt()).masked_fill(constant, 0.0)
-        amplitude = total.log() / 2 + peak.log()
+        inverse = total.reciprocal().masked_fill(constant, 0.0)
+        power *= inverse
         bands = self.bands(power)
+        slow = spectrum[:, : max(self.N_SAMPLES) // 2 + 1] * inverse.sqrt()
+        amplitude = total.log() / 2 + peak.log()
         return {
             "bands": log(bands),
             "peaks": self.bands.find_peaks(power, bands),
-            "coupling": self.coupling(spectrum),
-            "waveform": torch.cat([part(spectrum) for part in self.waveforms], dim=1),
+            "coupling": self.coupling(spectrum, inverse),
+            "waveform": torch.cat([part(slow) for part in self.waveforms], dim=1),
             "amplitude": amplitude.masked_fill(constant, math.log(TINY)),
         }
 
@@ -236,11 +236,24 @@ class Coupling(nn.Module):
         pairs = torch.triu_indices(len(low), len(low), 1)
         self.register_buffer("pairs", pairs, persistent=False)
 
-    def forward(self, spectrum):
-        """Return correlations, (batch, n_pairs), of (batch, 1 + n_bins) complex."""
+    def forward(self, spectrum, inverse):
+        """Return correlations of power over time.
+
+        Parameters
+        ----------
+        spectrum : torch.Tensor of complex, shape (batch, 1 + n_bins)
+            Fourier transform of the segments.
+        inverse : torch.Tensor, shape (batch, 1)
+            One over their power, which keeps squares in the range of numbers.
+
+        Returns
+        -------
+        correlations : torch.Tensor, shape (batch, n_pairs)
+            Of each pair of bands.
+        """
         bands = torch.fft.ifft(spectrum[:, self.members] * self.taper, norm="forward")
         power = bands.real.square() + bands.imag.square()
-        power = power - power.mean(dim=2, keepdim=True)
+        power = power.sub_(power.mean(dim=2, keepdim=True)).mul_(inverse[:, :, None])
         power = nn.functional.normalize(power, dim=2)
         first, second = self.pairs
         return (power @ power.transpose(1, 2))[:, first, second]
