@@ -224,7 +224,7 @@ def average(values, unit):
     return (sums / unit.bincount()[:, None]).float()
 
 
-def apply_in_chunks(function, values, *, device, chunk=512):
+def apply_in_chunks(function, values, *, device, chunk=128):
     """Apply a function of tensors to an array, piece by piece.
 
     Parameters
