@@ -42,7 +42,7 @@ class BalancedNeighbors(ClassifierMixin, BaseEstimator):
         n_neighbors=5,
         *,
         n_references=30,
-        n_averaged=4,
+        n_averaged=8,
         n_draws=20,
         metric="euclidean",
         random_state=0,

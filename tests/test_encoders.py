@@ -6,10 +6,12 @@ from scipy.stats import kurtosis, skew
 from mne_funcmap.nets.encoders import ENCODERS, ConvEncoder, SpectralEncoder
 from mne_funcmap.nets.spectra import (
     Bands,
-    Coupling,
+    Rhythms,
     SpectralFeatures,
     Waveform,
     compute_power,
+    correlate_bands,
+    describe_dynamics,
 )
 
 N_TIMES = 1000
@@ -184,40 +186,58 @@ def test_peaks_show_lines_but_no_level():
     torch.testing.assert_close(find(noise, gain=7.0), without)
 
 
+def make_bursts(slow, fast, *, n_times=2000):
+    """Two sines in noise, on in those tenths of a segment where a gate is open."""
+    rhythms = Rhythms(n_times // 2)
+    middle = rhythms.members[[4, 7], 2:3] + rhythms.taper[[4, 7]].count_nonzero(1)[
+        :, None
+    ].div(2, rounding_mode="floor")
+    sines = torch.sin(2 * torch.pi * middle / n_times * torch.arange(n_times))
+    gates = torch.stack([slow, fast]).repeat_interleave(n_times // 10, dim=2)
+    noise = 1e3 * make_segments(slow.shape[0], n_times)
+    return rhythms(transform((gates * sines[:, None]).sum(dim=0) + noise))
+
+
 @torch.no_grad()
-def test_coupling_shows_common_bursts():
-    n_times, time = 2000, torch.arange(2000)
-    coupling = Coupling(n_times // 2)
+def test_common_bursts_correlate():
     generator = torch.Generator().manual_seed(0)
-    gate = torch.rand(2, 50, 20, generator=generator).round()
-    gate = gate.repeat_interleave(100, dim=2)
-    frequencies = coupling.members[[4, 7], coupling.members.shape[1] // 20] / n_times
-    slow, fast = torch.sin(2 * torch.pi * frequencies[:, None] * time)
-    noise = 1e3 * make_segments(50, n_times)
-    one = torch.ones(50, 1)
-    together = coupling(transform(gate[0] * slow + gate[0] * fast + noise), one)
-    apart = coupling(transform(gate[0] * slow + gate[1] * fast + noise), one)
-    pair = (coupling.pairs == torch.tensor([[4], [7]])).all(dim=0)
+    first, second = torch.rand(2, 50, 10, generator=generator).round()
+    together = correlate_bands(make_bursts(first, first))
+    apart = correlate_bands(make_bursts(first, second))
+    n_bands = int((1 + (1 + 8 * together.shape[1]) ** 0.5) / 2)
+    pairs = torch.triu_indices(n_bands, n_bands, 1)
+    pair = (pairs == torch.tensor([[4], [7]])).all(dim=0)
     assert together[:, pair].mean() > 0.7
     assert apart[:, pair].mean().abs() < 0.15
     assert together.abs().max() <= 1 + 1e-5
 
 
 @torch.no_grad()
-def test_coupling_equals_numpy():
-    coupling = Coupling(200)
+def test_bursts_are_bursty():
+    burst = torch.zeros(20, 10)
+    burst[:, 3] = 1.0
+    steady = torch.ones(20, 10)
+    burstiness, spread = describe_dynamics(make_bursts(burst, steady)).chunk(2, dim=1)
+    assert (burstiness[:, 4] < burstiness[:, 7] - 0.5).all()
+    assert (spread[:, 4] > spread[:, 7] + 0.5).all()
+    assert (burstiness <= 1e-5).all()
+
+
+@torch.no_grad()
+def test_rhythms_equal_numpy():
+    rhythms = Rhythms(200)
     spectrum = transform(make_segments(3, 400) * 1e4)
-    n_bands, n_samples = coupling.taper.shape
-    power = np.zeros((3, n_bands, n_samples))
+    n_bands, n_samples = rhythms.taper.shape
+    expected = np.zeros((3, n_bands, n_samples))
     for band in range(n_bands):
-        bins = coupling.members[band].numpy()
-        part = spectrum.numpy()[:, bins] * coupling.taper[band].numpy()
-        power[:, band] = np.abs(np.fft.ifft(part, norm="forward")) ** 2
-    for correlations, envelopes in zip(
-        coupling(spectrum, torch.full((3, 1), 100.0)), power, strict=True
-    ):
-        expected = np.corrcoef(envelopes)[np.triu_indices(n_bands, 1)]
-        np.testing.assert_allclose(correlations, expected, atol=1e-3)
+        bins = rhythms.members[band].numpy()
+        part = spectrum.numpy()[:, bins] * rhythms.taper[band].numpy()
+        expected[:, band] = np.abs(np.fft.ifft(part, norm="forward")) ** 2
+    power = rhythms(spectrum)
+    np.testing.assert_allclose(power, expected, rtol=1e-3, atol=1e-6)
+    upper = np.triu_indices(n_bands, 1)
+    for found, envelopes in zip(correlate_bands(power), expected, strict=True):
+        np.testing.assert_allclose(found, np.corrcoef(envelopes)[upper], atol=1e-3)
 
 
 @torch.no_grad()

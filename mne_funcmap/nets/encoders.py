@@ -116,7 +116,7 @@ class SpectralEncoder(nn.Module):
 
     RECIPE = {
         "max_epochs": 4,
-        "batch_size": 512,
+        "batch_size": 1024,
         "lr": 2e-2,
         "weight_decay": 350.0,
         "temperature": 0.05,

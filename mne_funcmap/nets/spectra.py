@@ -44,13 +44,13 @@ def log(power, floor=FLOOR):
 
 
 class SpectralFeatures(nn.Module):
-    """Spectrum, coupling of rhythms, waveform and amplitude of a segment.
+    """Spectrum, rhythms over time, waveform and amplitude of a segment.
 
     Nothing here is trained. All features come from one Fourier transform of the
     segment, and frequencies are counted in cycles per segment, so that the sampling
     rate need not be known::
 
-        (batch, n_times) -> spectrum -> power in bands, envelopes, slow waveforms
+        (batch, n_times) -> spectrum -> bands, their power over time, slow waveforms
                          -> (batch, n_features)
 
     Parameters
@@ -65,13 +65,15 @@ class SpectralFeatures(nn.Module):
 
     Notes
     -----
-    The groups: log power in bands; the sharpest peak in each octave; correlations of
-    power over time between bands; shape of the slow waveform; log amplitude.
+    The groups: log power in bands; the sharpest peak in each octave; burstiness and
+    spread of the power of a band over time, and its correlations with other bands;
+    shape of the slow waveform; log amplitude.
     """
 
     SCALES = {
         "bands": 2.0,
         "peaks": 2.5,
+        "dynamics": 1.0,
         "coupling": 1.0,
         "waveform": 1.0,
         "amplitude": 4.0,
@@ -81,7 +83,7 @@ class SpectralFeatures(nn.Module):
     def __init__(self, n_times):
         super().__init__()
         self.bands = Bands(n_times // 2)
-        self.coupling = Coupling(n_times // 2)
+        self.rhythms = Rhythms(n_times // 2)
         n_samples = {min(n, n_times) for n in self.N_SAMPLES}
         self.waveforms = [Waveform(n) for n in sorted(n_samples)]
         groups = self._groups(torch.ones(1, n_times))
@@ -107,12 +109,14 @@ class SpectralFeatures(nn.Module):
         inverse = total.reciprocal().masked_fill(constant, 0.0)
         power *= inverse
         bands = self.bands(power)
+        rhythms = self.rhythms(spectrum) * inverse[:, :, None]
         slow = spectrum[:, : max(self.N_SAMPLES) // 2 + 1] * inverse.sqrt()
         amplitude = total.log() / 2 + peak.log()
         return {
             "bands": log(bands),
             "peaks": self.bands.find_peaks(power, bands),
-            "coupling": self.coupling(spectrum, inverse),
+            "dynamics": describe_dynamics(rhythms),
+            "coupling": correlate_bands(rhythms),
             "waveform": torch.cat([part(slow) for part in self.waveforms], dim=1),
             "amplitude": amplitude.masked_fill(constant, math.log(TINY)),
         }
@@ -200,8 +204,8 @@ class Bands(nn.Module):
         return peaks.unflatten(1, (-1, self.OCTAVE)).amax(dim=2)
 
 
-class Coupling(nn.Module):
-    """How the power of bands goes together over time.
+class Rhythms(nn.Module):
+    """Power of bands over time.
 
     The bins of a band are taken from the spectrum of the whole segment and
     transformed back on a coarse grid of time, which is enough for an envelope.
@@ -233,30 +237,51 @@ class Coupling(nn.Module):
         self.register_buffer("taper", taper, persistent=False)
         members = (low[:, None] + offset).clamp(max=n_bins)
         self.register_buffer("members", members, persistent=False)
-        pairs = torch.triu_indices(len(low), len(low), 1)
-        self.register_buffer("pairs", pairs, persistent=False)
 
-    def forward(self, spectrum, inverse):
-        """Return correlations of power over time.
-
-        Parameters
-        ----------
-        spectrum : torch.Tensor of complex, shape (batch, 1 + n_bins)
-            Fourier transform of the segments.
-        inverse : torch.Tensor, shape (batch, 1)
-            One over their power, which keeps squares in the range of numbers.
-
-        Returns
-        -------
-        correlations : torch.Tensor, shape (batch, n_pairs)
-            Of each pair of bands.
-        """
+    def forward(self, spectrum):
+        """Return power, (batch, n_bands, n_samples), of (batch, 1 + n_bins) complex."""
         bands = torch.fft.ifft(spectrum[:, self.members] * self.taper, norm="forward")
-        power = bands.real.square() + bands.imag.square()
-        power = power.sub_(power.mean(dim=2, keepdim=True)).mul_(inverse[:, :, None])
-        power = nn.functional.normalize(power, dim=2)
-        first, second = self.pairs
-        return (power @ power.transpose(1, 2))[:, first, second]
+        return bands.real.square() + bands.imag.square()
+
+
+def describe_dynamics(power):
+    """Describe how power changes between tenths of the segment.
+
+    Parameters
+    ----------
+    power : torch.Tensor, shape (batch, n_bands, n_samples)
+        Power over time.
+
+    Returns
+    -------
+    dynamics : torch.Tensor, shape (batch, 2 * n_bands)
+        For each band burstiness, the mean of log power minus the log of mean power,
+        then spread, the standard deviation of log power.
+    """
+    frames = nn.functional.avg_pool1d(power, max(1, power.shape[2] // 10))
+    mean = frames.mean(dim=2, keepdim=True).clamp(min=TINY)
+    logs = log(frames / mean, 1e-6)
+    return torch.cat([logs.mean(dim=2), logs.std(dim=2, correction=0)], dim=1)
+
+
+def correlate_bands(power):
+    """Correlate the power of each pair of bands over time.
+
+    Parameters
+    ----------
+    power : torch.Tensor, shape (batch, n_bands, n_samples)
+        Power over time.
+
+    Returns
+    -------
+    correlations : torch.Tensor, shape (batch, n_pairs)
+        Of each pair of bands.
+    """
+    centred = power - power.mean(dim=2, keepdim=True)
+    standard = nn.functional.normalize(centred, dim=2)
+    n_bands = power.shape[1]
+    first, second = torch.triu_indices(n_bands, n_bands, 1, device=power.device)
+    return (standard @ standard.transpose(1, 2))[:, first, second]
 
 
 class Waveform(nn.Module):
