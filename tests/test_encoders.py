@@ -189,9 +189,8 @@ def test_peaks_show_lines_but_no_level():
 def make_bursts(slow, fast, *, n_times=2000):
     """Two sines in noise, on in those tenths of a segment where a gate is open."""
     rhythms = Rhythms(n_times // 2)
-    middle = rhythms.members[[4, 7], 2:3] + rhythms.taper[[4, 7]].count_nonzero(1)[
-        :, None
-    ].div(2, rounding_mode="floor")
+    lowest, widths = rhythms.members[:, 0], rhythms.taper.count_nonzero(dim=1)
+    middle = (lowest + widths // 2)[[4, 7], None]
     sines = torch.sin(2 * torch.pi * middle / n_times * torch.arange(n_times))
     gates = torch.stack([slow, fast]).repeat_interleave(n_times // 10, dim=2)
     noise = 1e3 * make_segments(slow.shape[0], n_times)

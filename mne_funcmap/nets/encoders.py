@@ -94,7 +94,7 @@ def _start_as_sinusoids(convolution):
 
 
 class SpectralEncoder(nn.Module):
-    """A linear map of fixed features of the spectrum.
+    """A linear map of bounded features of the spectrum.
 
     The front end computes the features, which training needs only once; the head is
     what learns::
@@ -104,7 +104,9 @@ class SpectralEncoder(nn.Module):
 
     The last component is constant. On the sphere, what the features do not tell apart
     then lies between the regions, at the pole, and the penalty on the weights has
-    something to act on: without it, only the direction of the map would count.
+    something to act on: without it, only the direction of the map would count. The
+    low temperature of the recipe keeps embeddings around the pole, where the
+    contrastive loss is close to that of a linear classifier.
 
     Parameters
     ----------
