@@ -224,7 +224,7 @@ def average(values, unit):
     return (sums / unit.bincount()[:, None]).float()
 
 
-def apply_in_chunks(function, values, *, device, chunk=128):
+def apply_in_chunks(function, values, *, device, chunk=None):
     """Apply a function of tensors to an array, piece by piece.
 
     Parameters
@@ -235,14 +235,17 @@ def apply_in_chunks(function, values, *, device, chunk=128):
         Input.
     device : str
         Where to compute.
-    chunk : int
-        Number of segments that are computed at a time.
+    chunk : int | None
+        Number of segments that are computed at a time. None stands for few on the
+        CPU, so that what is computed stays in its cache, and many elsewhere.
 
     Returns
     -------
     result : torch.Tensor, shape (n_segments, ...)
         Output, on the CPU.
     """
+    if chunk is None:
+        chunk = 32 if torch.device(device).type == "cpu" else 1024
     with torch.no_grad():
         pieces = [
             function(torch.as_tensor(values[at : at + chunk]).to(device)).cpu()

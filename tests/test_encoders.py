@@ -198,6 +198,17 @@ def make_bursts(slow, fast, *, n_times=2000):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize(("cycles", "band"), [(12, 0), (18, 1), (95, 5)])
+def test_rhythms_are_in_their_band(cycles, band):
+    # edges 10, 15, 22, 33, 50, 75, 112 cycles per segment
+    time = torch.arange(2000) / 2000
+    sine = torch.sin(2 * torch.pi * cycles * time)[None]
+    power = Rhythms(1000)(transform(sine)).mean(dim=2)
+    assert power.argmax() == band
+    assert power[0, band] > 0.9 * power.sum()
+
+
+@torch.no_grad()
 def test_common_bursts_correlate():
     generator = torch.Generator().manual_seed(0)
     first, second = torch.rand(2, 50, 10, generator=generator).round()

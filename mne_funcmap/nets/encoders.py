@@ -9,7 +9,7 @@ is computed once per segment before training; ``forward`` then starts with it, a
 import torch
 from torch import nn
 
-from .spectra import SpectralFeatures, standardize_segments
+from .spectra import TINY, SpectralFeatures
 
 
 class ConvEncoder(nn.Module):
@@ -75,10 +75,32 @@ class ConvEncoder(nn.Module):
 
     def forward(self, segments):
         """Return the embeddings of a batch of segments."""
-        signal, _ = standardize_segments(segments)
+        signal = standardize_segments(segments)
         filtered = self.blocks(signal[:, None])
         stretches = nn.functional.adaptive_avg_pool1d(filtered, self.N_STRETCHES)
         return self.projection(stretches)
+
+
+def standardize_segments(segments):
+    """Centre and scale every segment, without overflow whatever its unit.
+
+    Parameters
+    ----------
+    segments : torch.Tensor, shape (batch, n_times)
+        Signals in any unit.
+
+    Returns
+    -------
+    standardized : torch.Tensor, shape (batch, n_times)
+        Mean 0 and variance 1; zeros where the segment is constant.
+    """
+    peak = segments.abs().amax(dim=1, keepdim=True)
+    segments = segments / peak.clamp(min=TINY)
+    segments = segments - segments.mean(dim=1, keepdim=True)
+    scale = segments.std(dim=1, correction=0, keepdim=True)
+    # what rounding leaves of a constant is not a signal
+    constant = scale < 1e-6
+    return segments * (~constant / scale.masked_fill(constant, 1.0))
 
 
 def _start_as_sinusoids(convolution):
@@ -126,7 +148,7 @@ class SpectralEncoder(nn.Module):
     # off the sphere, long steps blow the embedding up
     PAIRWISE_RECIPE = {"lr": 5e-3, "max_epochs": 8}
     # two linear layers in a row share the penalty
-    SUPERVISED_RECIPE = {"weight_decay": 200.0, "temperature": 1.0}
+    SUPERVISED_RECIPE = {"weight_decay": 200.0}
 
     def __init__(self, n_times, n_components=32):
         super().__init__()

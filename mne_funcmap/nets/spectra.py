@@ -9,35 +9,6 @@ TINY = 1e-30
 FLOOR = 1e-10  # of the mean power, before a logarithm
 
 
-def standardize_segments(segments):
-    """Centre and scale every segment, without overflow whatever its unit.
-
-    Parameters
-    ----------
-    segments : torch.Tensor, shape (batch, n_times)
-        Signals in any unit.
-
-    Returns
-    -------
-    standardized : torch.Tensor, shape (batch, n_times)
-        Mean 0 and variance 1; zeros where the segment is constant.
-    log_scale : torch.Tensor, shape (batch, 1)
-        Natural logarithm of the standard deviation in the unit of the input.
-    """
-    peak = torch.linalg.vector_norm(segments, torch.inf, dim=1, keepdim=True)
-    peak = peak.clamp(min=TINY)
-    segments = segments / peak
-    segments = segments - segments.mean(dim=1, keepdim=True)
-    scale = torch.linalg.vector_norm(segments, dim=1, keepdim=True)
-    scale = scale / math.sqrt(segments.shape[1])
-    # what rounding leaves of a constant is not a signal
-    constant = scale < 1e-6
-    scale = scale.masked_fill(constant, 1.0)
-    standardized = segments * (~constant / scale)
-    log_scale = (scale.log() + peak.log()).masked_fill(constant, math.log(TINY))
-    return standardized, log_scale
-
-
 def log(power, floor=FLOOR):
     """Natural logarithm that stays finite where there is no power."""
     return (power + floor).log()
