@@ -179,10 +179,8 @@ class SupervisedNetwork(RegionClassifier):
         """Train the network on the segments whose region is known."""
         template = clone(self.segment_embedder or SegmentEmbedder())
         encoder = ENCODERS.get(template.encoder, template.encoder)
-        recipe = getattr(encoder, "SUPERVISED_RECIPE", {})
-        template.set_params(
-            **{k: v for k, v in recipe.items() if getattr(template, k) is None}
-        )
+        if template.weight_decay is None:
+            template.set_params(**getattr(encoder, "SUPERVISED_RECIPE", {}))
         supervised = {
             "module__on_sphere": False,
             "criterion": _LinearCrossEntropy,

@@ -74,7 +74,8 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
     callbacks : list | None
         Further callbacks of skorch.
     net_params : dict | None
-        Further parameters of the skorch net, such as ``{"module__dropout": 0.5}``.
+        Further parameters of the skorch net, such as ``{"module__dropout": 0.5}``;
+        none of those above.
     random_state : int | RandomState | None
         Seed. The same seed gives the same numbers on the CPU.
 
@@ -178,7 +179,8 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a value is not finite, or all labels are the same.
+            If a value is not finite, all labels are the same, or ``net_params`` holds
+            what is a parameter here.
         """
         self._validate_params()
         X, y = validate_data(
@@ -308,6 +310,14 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             for name in recipe
             if getattr(self, name) is not None
         }
+        overrides = self.net_params or {}
+        clash = sorted(overrides.keys() & recipe.keys())
+        if clash:
+            raise ValueError(
+                f"net_params holds {', '.join(clash)}, which the search for the number "
+                "of epochs and the learning rate depend on. Set it as a parameter of "
+                "the embedder."
+            )
         n_epochs = n_epochs or recipe["max_epochs"]
         n_samples = 0 if groups is None else len(groups)
         n_batches = BalancedBatches.count(n_samples, recipe["batch_size"])
@@ -315,7 +325,10 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             "CosineAnnealingLR", T_max=n_epochs * n_batches, step_every="batch"
         )
         penalty = recipe["weight_decay"] / (recipe["weight_decay"] + n_samples + 1)
-        if self.loss == "supcon":
+        criterion = overrides.get("criterion", LOSSES[self.loss])
+        temperature = {}
+        if criterion is SupervisedContrastiveLoss:
+            temperature = {"criterion__temperature": recipe["temperature"]}
             penalty /= recipe["temperature"]
         params = {
             "module": Embedding,
@@ -323,7 +336,8 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             "module__n_times": self.n_features_in_,
             "module__n_components": self.n_components,
             "module__on_sphere": self.loss == "supcon",
-            "criterion": LOSSES[self.loss],
+            "criterion": criterion,
+            **temperature,
             "optimizer": torch.optim.Adam,
             "lr": recipe["lr"],
             "optimizer__weight_decay": penalty,
@@ -339,10 +353,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             "device": resolve_device(self.device),
             "verbose": 0,
         }
-        params |= self.net_params or {}
-        if params["criterion"] is SupervisedContrastiveLoss:
-            params = {"criterion__temperature": recipe["temperature"]} | params
-        return NeuralNet(**params)
+        return NeuralNet(**params | overrides)
 
     def _search(self, features, labels, groups, split, seed):
         """Train without the held-out groups and return the history."""

@@ -3,6 +3,7 @@ import pickle
 import mne
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GroupKFold, cross_val_score
@@ -14,6 +15,7 @@ from mne_funcmap.baselines import (
     SpectralClassifier,
     SupervisedNetwork,
     UntrainedEmbedder,
+    _LinearCrossEntropy,
 )
 from mne_funcmap.segments import cut_segments
 from mne_funcmap.spectra import (
@@ -196,6 +198,24 @@ def test_supervised_network_learns():
     losses = model.network_.history_[:, "train_loss"]
     assert losses[-1] < losses[0] / 2
     assert network.net_params is None
+
+
+def test_supervised_network_has_a_penalty_of_its_own():
+    X = make_recordings()
+    for given, expected in ((None, 200.0), (3.0, 3.0)):
+        network = mf.SegmentEmbedder(max_epochs=1, weight_decay=given)
+        model = SupervisedNetwork(network, duration=4.0).fit(X[:3])
+        assert model.network_.weight_decay == expected
+        assert network.weight_decay == given
+
+
+def test_labels_count_equally_in_the_supervised_loss():
+    criterion = _LinearCrossEntropy(4, 3)
+    embeddings, labels = torch.randn(10, 4), torch.tensor([0] * 7 + [2] * 3)
+    losses = -criterion.linear(embeddings).log_softmax(dim=1)
+    losses = losses.gather(1, labels[:, None]).flatten()
+    expected = (losses[:7].mean() + losses[7:].mean()) / 2
+    torch.testing.assert_close(criterion(embeddings, labels), expected)
 
 
 def test_untrained_embedder_does_not_depend_on_regions():

@@ -424,6 +424,33 @@ def test_parameters_come_before_the_recipe(data):
     assert make_embedder(**params).fit(*data).net_.criterion_.temperature == 0.4
 
 
+def test_net_params_cannot_hold_what_is_a_parameter(data):
+    embedder = make_embedder(net_params={"max_epochs": 3, "lr": 0.1})
+    with pytest.raises(ValueError, match="net_params holds lr, max_epochs"):
+        embedder.fit(*data)
+
+
+@pytest.mark.parametrize("batch_size", [4, 64])
+def test_learning_rate_falls_to_zero(data, batch_size):
+    embedder = make_embedder(batch_size=batch_size, max_epochs=2).fit(*data)
+    assert embedder.net_.optimizer_.param_groups[0]["lr"] < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("params", "divisor"),
+    [
+        ({"temperature": 0.25}, 0.25),
+        ({"temperature": 0.25, "loss": "pairwise"}, 1.0),
+        ({"temperature": 0.25, "net_params": {"criterion": nn.CrossEntropyLoss}}, 1.0),
+    ],
+)
+def test_penalty_is_counted_in_samples_and_over_the_temperature(data, params, divisor):
+    embedder = make_embedder(weight_decay=3.0, **params).fit(data[0], data[1])
+    expected = 3.0 / (3.0 + len(data[1]) + 1) / divisor
+    found = embedder.net_.optimizer_.param_groups[0]["weight_decay"]
+    assert found == pytest.approx(expected)
+
+
 class CrossEntropy(nn.CrossEntropyLoss):
     """A criterion without a temperature."""
 
