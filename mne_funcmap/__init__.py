@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "bids": ["read_recordings_bids"],
         "embedder": ["FunctionalEmbedder"],
+        "optimum": ["simulation_optimum"],
         "preprocessing": ["RecordingPreprocessor"],
         "regions": ["get_regions", "rename_channels", "set_regions"],
         "segment_embedder": ["SegmentEmbedder"],

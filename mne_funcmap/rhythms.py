@@ -1,10 +1,11 @@
-"""Rhythms, common sources and noise: the signals of simulated recordings.
+"""Rhythms, common sources and noise: simulated signals, and their spectra.
 
-Each function takes a generator, so that its caller decides which numbers are shared.
-Signals have unit gain or variance; only their caller knows about volts.
+What draws takes a generator, so that its caller decides which numbers are shared.
+Signals have unit gain or variance; only their caller knows about volts. The inverse
+transform of a power spectrum is the autocovariance.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -75,14 +76,56 @@ def _oscillation(rhythm, shape, sfreq, rng):
 
 def rhythms_variance(rhythms, nesting):
     """Expected variance of a region's signal."""
-    total = 0.0
+    return sum(rhythm_variance(rhythm) for rhythm in unnest(rhythms, nesting))
+
+
+def rhythm_variance(rhythm):
+    """Expected variance of a rhythm, without what it nests."""
+    taper_power = 1.0 if rhythm.window is None else 3 / 8  # mean squared Hann
+    return rhythm.gain**2 / 2 * rhythm.probability * taper_power
+
+
+def burst_power(rhythm, n_times, sfreq):
+    """Power spectrum of bursts that begin at any time, shape (n_frequencies,)."""
+    n_window = round(rhythm.window * sfreq)
+    taper = hann(n_window, sym=False)
+    overlap = np.correlate(taper, taper, "full")[n_window - 1 :] / n_window
+    lags = np.arange(n_window) / sfreq
+    jitter = np.exp(-2 * (np.pi * rhythm.jitter * lags) ** 2)
+    oscillation = np.cos(2 * np.pi * rhythm.frequency * lags) * jitter
+    covariance = rhythm.gain**2 / 2 * rhythm.probability * overlap * oscillation
+    return 2 * fft.rfft(covariance, n_times).real - covariance[0]
+
+
+def unnest(rhythms, nesting):
+    """Rhythms that nest none, but add up to the same spectrum."""
+    flat = [replace(rhythm, nests_gamma=False) for rhythm in rhythms]
     for rhythm in rhythms:
-        taper_power = 1.0 if rhythm.window is None else 3 / 8  # mean squared Hann
-        variance = rhythm.gain**2 / 2 * rhythm.probability * taper_power
-        if rhythm.nests_gamma:  # the mean of ((1 + cos) / 2) ** 2 is 3 / 8, too
-            variance *= 1 + (nesting * NESTED_GAIN) ** 2 * 3 / 8
-        total += variance
-    return total
+        if nesting and rhythm.nests_gamma:
+            flat += _split_nested(rhythm, nesting * NESTED_GAIN * rhythm.gain / 2)
+    return flat
+
+
+def _split_nested(rhythm, gain):
+    """Carrier and sidebands of the gamma that a rhythm nests."""
+    carrier = Rhythm(NESTED_FREQUENCY, gain)
+    sidebands = _shift(replace(rhythm, gain=gain / 2, nests_gamma=False))
+    if rhythm.window is None:
+        return [carrier, *sidebands]
+    # the phase of the carrier runs on from burst to burst, so that their mean envelope,
+    # p (1 - cos(2 pi t / window)) / 2, has lines, and only the rest comes in bursts
+    p, window = rhythm.probability, rhythm.window
+    rest = replace(carrier, window=window, probability=p * (1 - p))
+    mean = replace(carrier, gain=gain * p / 2)
+    return [*sidebands, rest, mean, *_shift(Rhythm(1 / window, gain * p / 4))]
+
+
+def _shift(rhythm):
+    """A rhythm, moved to either side of the carrier."""
+    return [
+        replace(rhythm, frequency=NESTED_FREQUENCY + sign * rhythm.frequency)
+        for sign in (-1, 1)
+    ]
 
 
 def draw_mixing(n_regions, rng):
@@ -105,27 +148,38 @@ def mix_latents(weights, delays, n_times, sfreq, rng):
     return fft.irfft(mixed, n_times)
 
 
+def cross_spectrum(weights, delays, n_times, sfreq):
+    """Cross-spectrum of the common parts of two regions, shape (n_frequencies,).
+
+    ``weights`` and ``delays`` have one row for each of the two.
+    """
+    frequencies = fft.rfftfreq(n_times, 1 / sfreq)
+    paths = np.exp(-2j * np.pi * np.outer(delays[0] - delays[1], frequencies))
+    power = latent_power(frequencies, n_times)
+    return (weights[0] * weights[1]) @ (paths * power)
+
+
 def latent_power(frequencies, n_times):
     """Power spectrum of each latent, shape (n_latents, n_frequencies)."""
     centres = np.array(LATENT_FREQUENCIES)[:, None]
     bands = np.exp(-(((frequencies / centres - 1) / LATENT_BANDWIDTH) ** 2) / 2)
-    pink = _unit_variance(_pink_power(frequencies), n_times)
+    pink = pink_power(frequencies, n_times)
     return (pink + _unit_variance(bands, n_times)) / 2
 
 
-def _pink_power(frequencies):
-    """Power spectrum proportional to 1/f, without a mean."""
-    return (frequencies > 0) / np.maximum(frequencies, LOWEST_FREQUENCY)
+def pink_noise(shape, sfreq, rng):
+    """1/f noise of unit variance, shape (n_channels, n_times)."""
+    power = pink_power(fft.rfftfreq(shape[1], 1 / sfreq), shape[1])
+    spectrum = np.sqrt(power) * fft.rfft(rng.standard_normal(shape))
+    return fft.irfft(spectrum, shape[1])
+
+
+def pink_power(frequencies, n_times):
+    """Power spectrum of 1/f noise without a mean, shape (n_frequencies,)."""
+    power = (frequencies > 0) / np.maximum(frequencies, LOWEST_FREQUENCY)
+    return _unit_variance(power, n_times)
 
 
 def _unit_variance(power, n_times):
     """Scale a power spectrum so that it turns white noise into unit variance."""
     return power / fft.irfft(power, n_times)[..., :1]
-
-
-def pink_noise(shape, sfreq, rng):
-    """1/f noise of unit variance, shape (n_channels, n_times)."""
-    frequencies = fft.rfftfreq(shape[1], 1 / sfreq)
-    power = _unit_variance(_pink_power(frequencies), shape[1])
-    spectrum = np.sqrt(power) * fft.rfft(rng.standard_normal(shape))
-    return fft.irfft(spectrum, shape[1])

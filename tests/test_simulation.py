@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.signal import hilbert, periodogram, welch
 from scipy.signal.windows import hann
 
+from mne_funcmap.cohort import CENTRES, REGIONS
 from mne_funcmap.regions import get_regions
 from mne_funcmap.rhythms import (
     Rhythm,
@@ -19,7 +20,7 @@ from mne_funcmap.rhythms import (
     rhythms_variance,
     simulate_rhythms,
 )
-from mne_funcmap.simulation import CENTRES, REGIONS, simulate_recordings
+from mne_funcmap.simulation import simulate_recordings
 
 SFREQ = 1000.0
 BETA = Rhythm(20.0, 1.2, window=0.5, probability=0.4, jitter=0.5, nests_gamma=True)
@@ -255,6 +256,66 @@ def test_missing_regions_are_not_wrong_labels():
         assert set(get_regions(raw).values()) <= {name[:-1] for name in raw.ch_names}
 
 
+def get_positions(raw):
+    """Reported positions, metres, shape (n_channels, 3)."""
+    return np.array(list(raw.get_montage().get_positions()["ch_pos"].values()))
+
+
+def test_localization_error():
+    options = {"missing_regions": 0.2, "wrong_labels": 0.2}
+    plain = simulate_recordings(2, 2, 1.0, **options)
+    wrong = simulate_recordings(
+        2, 2, 1.0, localization_error=(0.25, 20.0), random_polarity=True, **options
+    )
+    shifts = np.array(
+        [get_positions(b) - get_positions(a) for a, b in zip(plain, wrong, strict=True)]
+    )
+    distances = np.linalg.norm(shifts, axis=-1)
+    moved = distances > 0
+    assert_allclose(distances[moved], 0.02, rtol=1e-5)
+    assert_array_equal(moved.sum(axis=1), 4)
+    assert_array_equal(shifts[::2], shifts[1::2])
+    assert not np.allclose(*shifts[::2])
+    for raw, other in zip(plain, wrong, strict=True):
+        assert_array_equal(np.abs(raw.get_data()), np.abs(other.get_data()))
+        assert get_regions(raw) == get_regions(other)
+
+
+def test_localization_errors_have_any_direction():
+    plain, wrong = (
+        get_positions(simulate_recordings(1, 1, 1.0, n_channels=200, **options)[0])
+        for options in ({}, {"localization_error": (1.0, 5.0)})
+    )
+    directions = (wrong - plain) / 0.005
+    assert_allclose(np.linalg.norm(directions, axis=1), 1, rtol=1e-5)
+    assert_allclose(directions.mean(axis=0), 0, atol=0.06)
+    assert_allclose(np.cov(directions.T), np.eye(3) / 3, atol=0.04)
+
+
+def test_random_polarity():
+    plain = simulate_recordings(3, 2, 1.0, coupling=0.5)
+    turned = simulate_recordings(3, 2, 1.0, coupling=0.5, random_polarity=True)
+    signs = np.array(
+        [
+            b.get_data()[:, 0] / a.get_data()[:, 0]
+            for a, b in zip(plain, turned, strict=True)
+        ]
+    )
+    assert_array_equal(np.abs(signs), 1)
+    for sign, raw, other in zip(signs, plain, turned, strict=True):
+        assert_array_equal(sign[:, None] * raw.get_data(), other.get_data())
+        assert_array_equal(get_positions(raw), get_positions(other))
+    assert_array_equal(signs[::2], signs[1::2])
+    assert len(np.unique(signs, axis=0)) == 3
+    assert 15 < (signs[::2] > 0).sum() < 45
+
+    missing = simulate_recordings(
+        3, 2, 1.0, coupling=0.5, random_polarity=True, missing_regions=0.4
+    )
+    for raw, complete in zip(missing, turned, strict=True):
+        assert_array_equal(raw.get_data(), complete.get_data(picks=raw.ch_names))
+
+
 def test_numbers_of_channels():
     (raw,) = simulate_recordings(1, 1, 1.0, n_channels=1)
     assert raw.ch_names == ["GPi1", "STN1", "VO1", "Motor1", "VIM1"]
@@ -379,6 +440,8 @@ def test_without_coupling_it_is_the_plain_simulation():
         "phase_amplitude_coupling": 0.0,
         "wrong_labels": 0.0,
         "missing_regions": 0.0,
+        "localization_error": None,
+        "random_polarity": False,
     }
     assert same_data(plain, simulate_recordings(1, 2, 2.0, **options))
 
@@ -403,6 +466,13 @@ def test_without_coupling_it_is_the_plain_simulation():
         {"phase_amplitude_coupling": 2.0},
         {"wrong_labels": -0.1},
         {"missing_regions": 0.7},
+        {"localization_error": 0.5},
+        {"localization_error": (0.5,)},
+        {"localization_error": (1.5, 10.0)},
+        {"localization_error": (0.5, -1.0)},
+        {"localization_error": (0.5, np.inf)},
+        {"localization_error": (0.5, "20")},
+        {"random_polarity": 2},
         {"random_state": -1},
         {"random_state": "0"},
     ],
