@@ -189,6 +189,26 @@ def rename_channels(inst, mapping):
     return inst
 
 
+def replace_regions(inst, regions):
+    """Return a copy of a recording that has these regions and no others.
+
+    Parameters
+    ----------
+    inst : mne.io.Raw | mne.Epochs
+        The recording, which stays as it is.
+    regions : dict of {str: str}
+        The region of each channel that has one.
+
+    Returns
+    -------
+    inst : mne.io.Raw | mne.Epochs
+        The copy.
+    """
+    inst = inst.copy()
+    _write_labels(inst, regions)
+    return inst
+
+
 def check_renamed(recording, ch_names, name):
     """Raise if a region of a vanished channel sits beside a channel without one.
 

@@ -67,14 +67,28 @@ class Windows:
 
 
 @dataclass(frozen=True)
-class _Signals:
-    """Channels of a recording, its epochs end to end; a Raw is a single one."""
+class Signals:
+    """Channels of a recording, its epochs end to end; a Raw is a single one.
 
-    data: np.ndarray  # (n_channels, n_samples), volts; may be the user's: read only
-    usable: np.ndarray  # (n_channels, n_samples), bool
-    breaks: np.ndarray  # samples that no segment reaches across
-    onset: np.ndarray  # (n_epochs,), seconds at which the epochs begin
-    n_samples: int  # of an epoch
+    Attributes
+    ----------
+    data : ndarray, shape (n_channels, n_samples)
+        Volts. May be the user's own: read only.
+    usable : ndarray of bool, shape (n_channels, n_samples)
+        What is finite, not flat and not annotated as bad.
+    breaks : ndarray of int
+        Samples that no segment reaches across.
+    onset : ndarray of float, shape (n_epochs,)
+        Seconds at which the epochs begin.
+    n_samples : int
+        Samples of an epoch.
+    """
+
+    data: np.ndarray
+    usable: np.ndarray
+    breaks: np.ndarray
+    onset: np.ndarray
+    n_samples: int
 
 
 def cut_segments(
@@ -112,18 +126,18 @@ def cut_segments(
     ValueError
         If rates or lengths differ, or a channel has no usable segment.
     """
-    n_times, sfreq = _find_segment_length(recordings, duration, like)
+    n_times, sfreq = find_segment_length(recordings, duration, like)
     channels = list_channels(recordings, picks=picks, y=y)
     data, channel, onset = [], [], []
     for index, recording in enumerate(recordings):
         rows = np.flatnonzero(channels.recording == index)
-        signals = _read_signals(recording, channels.pick[rows], n_times)
+        signals = read_signals(recording, channels.pick[rows], n_times)
         for row, signal, usable in zip(rows, signals.data, signals.usable, strict=True):
-            start = _find_starts(usable, signals.breaks, n_times, n_times)
+            start = find_starts(usable, signals.breaks, n_times, n_times)
             cut, start = _cut_channel(signal, start, n_times, normalize)
             data.append(cut)
             channel.append(np.full(len(start), row))
-            onset.append(_find_onsets(signals, start, sfreq))
+            onset.append(find_onsets(signals, start, sfreq))
     channel = np.concatenate(channel)
     _check_every_channel(recordings, channels, channel, n_times / sfreq)
     return Segments(
@@ -174,8 +188,8 @@ def _cut_windows(recording, duration, overlap, picks, name):
             f"{sfreq:g} Hz: expected 0 <= overlap < duration, in seconds."
         )
     chosen = pick_channels(recording, picks, name)
-    signals = _read_signals(recording, chosen, n_times)
-    start = _find_starts(signals.usable.all(axis=0), signals.breaks, n_times, hop)
+    signals = read_signals(recording, chosen, n_times)
+    start = find_starts(signals.usable.all(axis=0), signals.breaks, n_times, hop)
     if not len(start):
         raise ValueError(
             f"{name} has no {duration:g} s in which all of its {len(chosen)} channels "
@@ -184,11 +198,11 @@ def _cut_windows(recording, duration, overlap, picks, name):
         )
     cut = signals.data[:, start[:, None] + np.arange(n_times)].swapaxes(0, 1)
     return Windows(
-        cut.astype(np.float32, order="C"), _find_onsets(signals, start, sfreq)
+        cut.astype(np.float32, order="C"), find_onsets(signals, start, sfreq)
     )
 
 
-def _find_segment_length(recordings, duration, like):
+def find_segment_length(recordings, duration, like):
     """Return samples and rate of all segments, or name who differs."""
     lengths = [_get_length(recording, duration) for recording in recordings]
     expected, of_whom = like or lengths[0], "in training" if like else "in recording 0"
@@ -224,8 +238,23 @@ def _get_length(recording, duration):
     return round((RAW_DURATION if duration is None else duration) * sfreq), sfreq
 
 
-def _read_signals(recording, picks, n_times):
-    """Read channels, and find what of them serves segments of ``n_times`` samples."""
+def read_signals(recording, picks, n_times):
+    """Read channels, and find what of them serves segments.
+
+    Parameters
+    ----------
+    recording : mne.io.Raw | mne.Epochs
+        The recording.
+    picks : ndarray of int, shape (n_channels,)
+        Indices of the channels.
+    n_times : int
+        Number of samples of a segment.
+
+    Returns
+    -------
+    signals : Signals
+        The signals.
+    """
     if isinstance(recording, BaseEpochs):
         # the first reading drops bad epochs in place, which must not reach the user
         epochs = recording if recording._bad_dropped else recording.copy()
@@ -247,7 +276,7 @@ def _read_signals(recording, picks, n_times):
     usable = [
         _find_usable(*row, breaks) for row in zip(data, good, n_flat, strict=True)
     ]
-    return _Signals(data, np.array(usable), breaks, onset, n_samples)
+    return Signals(data, np.array(usable), breaks, onset, n_samples)
 
 
 def _read_annotations(recording, picks, begin, n_samples):
@@ -304,8 +333,24 @@ def _find_usable(signal, good, n_flat, breaks):
     return usable
 
 
-def _find_starts(usable, breaks, n_times, hop):
-    """Find the first samples of pieces that fill the usable stretches."""
+def find_starts(usable, breaks, n_times, hop):
+    """Find the first samples of pieces that fill the usable stretches.
+
+    Parameters
+    ----------
+    usable : ndarray of bool, shape (n_samples,)
+        What is usable.
+    breaks : ndarray of int
+        Samples that no piece reaches across.
+    n_times, hop : int
+        Number of samples of a piece, and from one to the next. The last piece of a
+        stretch is aligned to its end.
+
+    Returns
+    -------
+    starts : ndarray of int, shape (n_pieces,)
+        First samples.
+    """
     changes = np.diff(usable.astype(np.int8), prepend=0, append=0)
     cuts = breaks[usable[breaks - 1] & usable[breaks]]
     begins = np.sort(np.r_[np.flatnonzero(changes == 1), cuts])
@@ -336,7 +381,7 @@ def _find_inliers(amplitude):
     return deviation <= OUTLIER_LIMIT * 1.4826 * np.median(deviation)
 
 
-def _find_onsets(signals, start, sfreq):
+def find_onsets(signals, start, sfreq):
     """Return the seconds at which pieces begin."""
     epoch, sample = np.divmod(start, signals.n_samples)
     return signals.onset[epoch] + sample / sfreq

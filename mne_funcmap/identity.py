@@ -1,0 +1,494 @@
+"""Identities: the vectors that tell the reconstructor what a channel is.
+
+Every identity is a transformer from a list of recordings to a list of arrays,
+(n_channels, n_components), one row for each channel that takes part, in order.
+"""
+
+import hashlib
+from numbers import Integral
+
+import numpy as np
+from scipy.linalg import orthogonal_procrustes
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GroupKFold
+from sklearn.utils.validation import check_is_fitted
+
+from .embedder import FunctionalEmbedder
+from .recordings import check_recordings, list_channels
+from .subjects import describe, shorten_list
+
+WAVELENGTHS = (0.4, 0.2, 0.1, 0.05)  # metres, of Fourier features of positions
+COMMON_FRAMES = ("mni_tal", "head")
+N_RANDOM = 32
+MAX_CHANNELS = 512
+N_FOLDS = 5
+
+
+class _Identity(TransformerMixin, BaseEstimator):
+    """What identities that learn nothing from signals have in common."""
+
+    def __init__(self, picks=None):
+        self.picks = picks
+
+    def fit(self, X, y=None):
+        """Remember what of the training recordings matters.
+
+        Parameters
+        ----------
+        X : list of mne.io.Raw | list of mne.Epochs
+            The training recordings.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The fitted identity.
+        """
+        self._learn(check_recordings(X))
+        self.is_fitted_ = True
+        return self
+
+    def transform(self, X):
+        """Return the identities of channels.
+
+        Parameters
+        ----------
+        X : list of mne.io.Raw | list of mne.Epochs
+            The recordings.
+
+        Returns
+        -------
+        identities : list of ndarray of float32, shape (n_channels, n_components)
+            One item for each recording.
+        """
+        check_is_fitted(self)
+        recordings = check_recordings(X)
+        channels = list_channels(recordings, picks=self.picks)
+        rows = [
+            np.flatnonzero(channels.recording == index)
+            for index in range(len(recordings))
+        ]
+        return [
+            self._identify(channels, row, recording, index).astype(np.float32)
+            for index, (row, recording) in enumerate(zip(rows, recordings, strict=True))
+        ]
+
+    def _learn(self, recordings):
+        """Remember what of the training recordings matters."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+class AnatomicalIdentity(_Identity):
+    """Where a channel lies: its position and Fourier features of it.
+
+    The features are sines and cosines of each coordinate, with wavelengths of 40, 20,
+    10 and 5 cm.
+
+    Parameters
+    ----------
+    picks : None | str | list of str
+        Channel types, or names, that take part; None stands for good sEEG, ECoG, DBS
+        and EEG channels.
+
+    Attributes
+    ----------
+    coord_frame_ : str
+        The frame of all positions: "mni_tal" or "head".
+    """
+
+    def _learn(self, recordings):
+        frames = [get_positions(raw, i)[1] for i, raw in enumerate(recordings)]
+        odd = [i for i, frame in enumerate(frames) if frame != frames[0]]
+        if odd:
+            raise ValueError(
+                f"Positions are in the frame {frames[0]!r} in "
+                f"{describe(0, recordings[0])} and in {frames[odd[0]]!r} in "
+                f"{describe(odd[0], recordings[odd[0]])}: expected one frame. Set "
+                "montages in MNI space (coord_frame='mni_tal') on all recordings."
+            )
+        self.coord_frame_ = frames[0]
+
+    def _identify(self, channels, rows, recording, index):
+        positions, frame = get_positions(recording, index)
+        if frame != self.coord_frame_:
+            raise ValueError(
+                f"Positions of {describe(index, recording)} are in the frame "
+                f"{frame!r}; in training they were in {self.coord_frame_!r}. Set a "
+                "montage in the same frame."
+            )
+        points = np.array([positions[ch_name] for ch_name in channels.ch_name[rows]])
+        missing = channels.ch_name[rows][~np.isfinite(points).all(axis=1)]
+        if len(missing):
+            raise ValueError(
+                f"No position in {describe(index, recording)} for the channels "
+                f"{shorten_list(missing)}. Set a montage that has them, add them to "
+                "info['bads'], or use another identity."
+            )
+        return embed_positions(points)
+
+
+class RegionIdentity(_Identity):
+    """Which region a channel is in: one-hot; zeros for a region not in training.
+
+    Parameters
+    ----------
+    picks : None | str | list of str
+        As for `AnatomicalIdentity`.
+
+    Attributes
+    ----------
+    regions_ : ndarray of str, shape (n_regions,)
+        The regions in training.
+    """
+
+    def _learn(self, recordings):
+        channels = list_channels(recordings, picks=self.picks)
+        self.regions_ = np.unique(channels.region[channels.has_region].astype(str))
+
+    def _identify(self, channels, rows, recording, index):
+        return channels.region[rows].astype(str)[:, None] == self.regions_
+
+
+class ChannelIdentity(_Identity):
+    """Which channel of its recording a channel is: one-hot, 512 at most.
+
+    Parameters
+    ----------
+    picks : None | str | list of str
+        As for `AnatomicalIdentity`.
+    """
+
+    def _identify(self, channels, rows, recording, index):
+        if len(rows) > MAX_CHANNELS:
+            raise ValueError(
+                f"{describe(index, recording)} has {len(rows)} channels: identity "
+                f"'channel' numbers {MAX_CHANNELS} at most. Use another identity."
+            )
+        return np.eye(MAX_CHANNELS)[: len(rows)]
+
+
+class RandomIdentity(_Identity):
+    """A random vector of its own for each channel of each subject.
+
+    The control for identities that mean something: it lets a model learn every
+    channel by heart, and nothing about channels it has not seen.
+
+    Parameters
+    ----------
+    picks : None | str | list of str
+        As for `AnatomicalIdentity`.
+    random_state : int
+        Seed. Vectors depend on it, the subject and the name of the channel alone.
+    """
+
+    def __init__(self, picks=None, *, random_state=0):
+        self.picks = picks
+        self.random_state = random_state
+
+    def _learn(self, recordings):
+        if not isinstance(self.random_state, Integral):
+            raise ValueError(
+                f"random_state={self.random_state!r} must be an int: the same channel "
+                "has the same vector in fit and predict."
+            )
+
+    def _identify(self, channels, rows, recording, index):
+        return np.array(
+            [
+                _draw_vector(self.random_state, channels.subject[row], ch_name)
+                for row, ch_name in zip(rows, channels.ch_name[rows], strict=True)
+            ]
+        )
+
+
+class NoIdentity(_Identity):
+    """The same for all channels: a single zero.
+
+    Parameters
+    ----------
+    picks : None | str | list of str
+        As for `AnatomicalIdentity`.
+    """
+
+    def _identify(self, channels, rows, recording, index):
+        return np.zeros((len(rows), 1))
+
+
+class IdentityUnion(TransformerMixin, BaseEstimator):
+    """Several identities side by side, each scaled to the same variance.
+
+    Parameters
+    ----------
+    identities : list
+        Names or transformers, as for `MaskedRegionReconstructor`.
+    picks : None | str | list of str
+        Channel types, or names, for the identities given by name.
+    random_state : int
+        Seed of "random" among them.
+
+    Attributes
+    ----------
+    identities_ : list
+        The fitted transformers.
+
+    Examples
+    --------
+    >>> import mne_funcmap as mf
+    >>> X = mf.simulate_recordings(n_subjects=2, n_sessions=1, duration=10.0)
+    >>> union = mf.IdentityUnion(["anatomical", "region"]).fit(X)
+    >>> union.transform(X)[0].shape
+    (20, 32)
+    """
+
+    def __init__(
+        self, identities=("anatomical", "region"), *, picks=None, random_state=0
+    ):
+        self.identities = identities
+        self.picks = picks
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Fit the identities.
+
+        Parameters
+        ----------
+        X : list of mne.io.Raw | list of mne.Epochs
+            The training recordings.
+        y : None | list
+            Passed on.
+
+        Returns
+        -------
+        self : IdentityUnion
+            The fitted union.
+        """
+        self._fit_members(lambda member: member.fit(X, y).transform(X))
+        return self
+
+    def transform(self, X):
+        """Return the identities of channels, side by side.
+
+        Parameters
+        ----------
+        X : list of mne.io.Raw | list of mne.Epochs
+            The recordings.
+
+        Returns
+        -------
+        identities : list of ndarray of float32, shape (n_channels, n_components)
+            One item for each recording.
+        """
+        check_is_fitted(self)
+        return self._join([member.transform(X) for member in self.identities_])
+
+    def fit_cross(self, X, pieces, groups):
+        """Fit the identities and return those of the training channels, cross-fitted.
+
+        Parameters
+        ----------
+        X : list of mne.io.Raw | list of mne.Epochs
+            The training recordings.
+        pieces : list of mne.io.Raw | list of mne.Epochs
+            The seconds of each that tell what its channels are.
+        groups : ndarray of str, shape (n_recordings,)
+            Subjects.
+
+        Returns
+        -------
+        identities : list of ndarray of float32, shape (n_channels, n_components)
+            As by `cross_fit`.
+        """
+        return self._fit_members(lambda member: cross_fit(member, X, pieces, groups))
+
+    def _fit_members(self, fit):
+        """Fit every member by a function, and scale what it returns."""
+        if isinstance(self.identities, str) or not len(self.identities):
+            raise ValueError(
+                f"identities={self.identities!r} must be a list of names or "
+                "transformers."
+            )
+        self.identities_ = [
+            make_identity(identity, picks=self.picks, random_state=self.random_state)
+            for identity in self.identities
+        ]
+        found = [fit(member) for member in self.identities_]
+        self._scales = [
+            np.sqrt(np.concatenate(values).var(axis=0).sum()) or 1.0 for values in found
+        ]
+        return self._join(found)
+
+    def _join(self, found):
+        """Return the scaled identities of each recording side by side."""
+        return [
+            np.concatenate(
+                [
+                    values / scale
+                    for values, scale in zip(of_one, self._scales, strict=True)
+                ],
+                axis=1,
+            ).astype(np.float32)
+            for of_one in zip(*found, strict=True)
+        ]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+IDENTITIES = {
+    "functional": FunctionalEmbedder,
+    "anatomical": AnatomicalIdentity,
+    "region": RegionIdentity,
+    "channel": ChannelIdentity,
+    "random": RandomIdentity,
+    "none": NoIdentity,
+}
+
+
+def make_identity(identity, *, picks=None, random_state=0):
+    """Return an unfitted identity, or the frozen one that was given.
+
+    Parameters
+    ----------
+    identity : str | transformer
+        A name, or a transformer of recordings.
+    picks : None | str | list of str
+        For identities given by name.
+    random_state : int
+        Seed of "random".
+
+    Returns
+    -------
+    identity : transformer
+        A new object, unless frozen.
+    """
+    if isinstance(identity, str):
+        if identity not in IDENTITIES:
+            raise ValueError(
+                f"identity={identity!r} is unknown. Use one of {sorted(IDENTITIES)}, "
+                "or a transformer of recordings such as FunctionalEmbedder()."
+            )
+        seed = {}
+        if identity in ("functional", "random"):
+            seed = {"random_state": random_state}
+        return IDENTITIES[identity](picks=picks, **seed)
+    if not (hasattr(identity, "fit") and hasattr(identity, "transform")):
+        raise TypeError(
+            f"identity must be one of {sorted(IDENTITIES)} or a transformer with fit "
+            f"and transform on lists of recordings, got {type(identity)}: "
+            f"{str(identity)[:80]!r}."
+        )
+    return identity if isinstance(identity, FrozenEstimator) else clone(identity)
+
+
+def cross_fit(identity, X, pieces, groups):
+    """Fit an identity, and identify training channels without their subject.
+
+    A fitted transformer knows its training channels better than any it will meet. So
+    it is fitted again on the others for the recordings of each part of the subjects,
+    and what it gives is rotated onto what the one fitted on all gives.
+
+    Parameters
+    ----------
+    identity : transformer
+        Unfitted, or frozen; is fitted on all recordings.
+    X : list of mne.io.Raw | list of mne.Epochs
+        The training recordings.
+    pieces : list of mne.io.Raw | list of mne.Epochs
+        The seconds of each that tell what its channels are.
+    groups : ndarray of str, shape (n_recordings,)
+        Subjects.
+
+    Returns
+    -------
+    identities : list of ndarray of float32, shape (n_channels, n_components)
+        One item for each recording.
+    """
+    if isinstance(identity, IdentityUnion):
+        return identity.fit_cross(X, pieces, groups)
+    identities = identity.fit(X).transform(pieces)
+    n_groups = len(np.unique(groups))
+    if isinstance(identity, FrozenEstimator | _Identity) or n_groups < 3:
+        return identities
+    crossed = list(identities)
+    for train, test in GroupKFold(min(N_FOLDS, n_groups)).split(X, groups=groups):
+        part = clone(identity).fit([X[index] for index in train])
+        found = part.transform([pieces[index] for index in train])
+        rotation, _ = orthogonal_procrustes(
+            np.concatenate(found), np.concatenate([identities[i] for i in train])
+        )
+        found = part.transform([pieces[index] for index in test])
+        for index, values in zip(test, found, strict=True):
+            crossed[index] = (values @ rotation).astype(np.float32)
+    return crossed
+
+
+def embed_positions(points):
+    """Return positions and their Fourier features.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n_channels, 3)
+        Positions in metres.
+
+    Returns
+    -------
+    features : ndarray, shape (n_channels, 27)
+        The positions in units of 10 cm, then sines and cosines of each coordinate.
+    """
+    phases = [2 * np.pi * points / wavelength for wavelength in WAVELENGTHS]
+    waves = [wave(phase) for phase in phases for wave in (np.sin, np.cos)]
+    return np.concatenate([10 * points, *waves], axis=1)
+
+
+def get_positions(recording, index=None):
+    """Get the positions of the channels of a recording.
+
+    Parameters
+    ----------
+    recording : mne.io.Raw | mne.Epochs
+        The recording.
+    index : int | None
+        Its index, for messages.
+
+    Returns
+    -------
+    positions : dict of str to ndarray, shape (3,)
+        Metres; nan where unknown.
+    frame : str
+        "mni_tal" or "head".
+
+    Raises
+    ------
+    ValueError
+        If there are no positions, or the frame is not a common one.
+    """
+    montage = recording.get_montage()
+    if montage is None:
+        raise ValueError(
+            f"{describe(index, recording)} has no positions. Set a montage in MNI "
+            "space (recording.set_montage), or use another identity."
+        )
+    found = montage.get_positions()
+    if found["coord_frame"] not in COMMON_FRAMES:
+        raise ValueError(
+            f"Positions of {describe(index, recording)} are in the frame "
+            f"{found['coord_frame']!r}: expected one that subjects share, "
+            f"{' or '.join(map(repr, COMMON_FRAMES))}. Transform the montage, as by "
+            "mne.transforms or montage.apply_trans."
+        )
+    return found["ch_pos"], found["coord_frame"]
+
+
+def _draw_vector(random_state, subject, ch_name):
+    """Return the random vector of a channel, the same in every process."""
+    name = f"{random_state}/{subject}/{ch_name}".encode()
+    seed = int.from_bytes(hashlib.sha256(name).digest()[:8], "little")
+    return np.random.default_rng(seed).standard_normal(N_RANDOM)

@@ -1,0 +1,115 @@
+"""Second moments of filtered windows: all that a linear prediction can learn from.
+
+The error of a linear prediction, and its correlation with the truth, are quadratic in
+the weights. Training on moments instead of windows is exact, and takes the same time
+for a second of signal as for a day.
+"""
+
+import torch
+from torch import nn
+
+CHUNK = 64  # windows filtered at a time
+
+
+def compute_moments(windows, bank):
+    """Compute the mean products of all filtered channels.
+
+    Parameters
+    ----------
+    windows : torch.Tensor, shape (n_windows, n_channels, n_times)
+        Windows, z-scored.
+    bank : FilterBank
+        The filters.
+
+    Returns
+    -------
+    moments : torch.Tensor, shape (n_channels, n_filters, n_channels, n_filters)
+        Means over windows and times.
+    """
+    n_windows, n_channels, n_times = windows.shape
+    n = n_channels * bank.n_filters
+    total = torch.zeros(n, n, device=windows.device)
+    for chunk in windows.split(CHUNK):
+        filtered = bank(chunk).flatten(1, 2).transpose(0, 1).flatten(1)
+        total += filtered @ filtered.T
+    total /= n_windows * n_times
+    return total.view(n_channels, bank.n_filters, n_channels, bank.n_filters)
+
+
+def join_parts(parts):
+    """Return the moments of parts of a recording together.
+
+    Parameters
+    ----------
+    parts : list of tuple of (torch.Tensor, float)
+        Moments and seconds of each.
+
+    Returns
+    -------
+    moments : torch.Tensor, shape (n_channels, n_filters, n_channels, n_filters)
+        Their mean, weighted by the seconds.
+    seconds : float
+        The sum.
+    """
+    seconds = sum(of_part for _, of_part in parts)
+    return sum(moments * (of_part / seconds) for moments, of_part in parts), seconds
+
+
+def score_moments(weights, moments, centre):
+    """Score linear predictions of every channel.
+
+    Parameters
+    ----------
+    weights : torch.Tensor, shape (n, n_channels, n_channels, n_filters)
+        As by `LinearPath`.
+    moments : torch.Tensor, shape (n, n_channels, n_filters, n_channels, n_filters)
+        As by `compute_moments`.
+    centre : int
+        Index of the filter without delay, whose output is to be predicted.
+
+    Returns
+    -------
+    r : torch.Tensor, shape (n, n_channels)
+        Correlation of prediction and truth.
+    nmse : torch.Tensor, shape (n, n_channels)
+        Mean squared error over the variance of the truth.
+    """
+    weights = weights.flatten(2)
+    product = (weights * moments[:, :, centre].flatten(2)).sum(dim=2)
+    moments_flat = moments.flatten(3).flatten(1, 2)
+    predicted = (weights * (weights @ moments_flat)).sum(dim=2)
+    truth = moments[:, :, centre, :, centre].diagonal(dim1=1, dim2=2)
+    truth, predicted = truth.clamp(min=1e-3), predicted.clamp(min=1e-6)
+    nmse = (predicted - 2 * product + truth) / truth
+    return product / torch.sqrt(predicted * truth), nmse
+
+
+class MomentLoss(nn.Module):
+    """Mean squared error and correlation of withheld channels, from moments.
+
+    Parameters
+    ----------
+    centre : int
+        Index of the filter without delay.
+    correlation : float
+        Weight of 1 - r beside the mean squared error.
+    """
+
+    def __init__(self, *, centre, correlation=0.05):
+        super().__init__()
+        self.centre = centre
+        self.correlation = correlation
+
+    def forward(self, weights, truth):
+        """Return the loss, a scalar.
+
+        Parameters
+        ----------
+        weights : torch.Tensor, shape (n, n_channels, n_channels, n_filters)
+            As by `LinearPath`.
+        truth : dict
+            ``moments`` and ``is_target``, of which channels count.
+        """
+        r, nmse = score_moments(weights, truth["moments"], self.centre)
+        loss = nmse + self.correlation * (1 - r)
+        return loss[truth["is_target"]].mean()

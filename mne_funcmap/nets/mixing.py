@@ -1,0 +1,196 @@
+"""The linear path: signed weights over time, from the identities of channels alone."""
+
+import torch
+from torch import nn
+
+KNOT = 0.01  # seconds between the knots of a filter, where the rate allows it
+KNOTS = (0, 1, 2, 4, 8)  # to either side; filters reach to 80 ms
+
+
+class FilterBank(nn.Module):
+    """Short filters over time, of which all others are made.
+
+    Filters are hat functions between knots at 0, 10, 20, 40 and 80 ms to either side
+    (at low rates: at whole samples), so that a weighted sum of them is any filter that
+    is linear between the knots: delays and spectra of channels may differ.
+
+    Parameters
+    ----------
+    sfreq : float
+        Sampling rate in Hz.
+    n_times : int
+        Number of samples of a window; knots beyond it are left out.
+    """
+
+    def __init__(self, sfreq, n_times):
+        super().__init__()
+        step = max(1, round(KNOT * sfreq))
+        knots = [step * knot for knot in KNOTS if step * knot < n_times]
+        knots = torch.tensor([-knot for knot in knots[:0:-1]] + knots)
+        self.register_buffer("taps", _make_hats(knots), persistent=False)
+
+    @property
+    def n_filters(self):
+        """The number of filters."""
+        return len(self.taps)
+
+    @property
+    def centre(self):
+        """Index of the filter without delay."""
+        return len(self.taps) // 2
+
+    def forward(self, signals):
+        """Filter signals, zero beyond their ends.
+
+        Parameters
+        ----------
+        signals : torch.Tensor, shape (n, n_channels, n_times)
+            Windows.
+
+        Returns
+        -------
+        filtered : torch.Tensor, shape (n, n_channels, n_filters, n_times)
+            What each filter makes of each channel.
+        """
+        flat = signals.reshape(-1, 1, signals.shape[-1])
+        half = self.taps.shape[1] // 2
+        filtered = nn.functional.conv1d(flat, self.taps[:, None], padding=half)
+        return filtered.unflatten(0, signals.shape[:-1])
+
+
+def _make_hats(knots):
+    """Return hat functions of sum one, (n_knots, 2 * last + 1)."""
+    last = int(knots[-1])
+    lags = torch.arange(-last, last + 1)
+    before = torch.cat([knots[:1] - 1, knots[:-1]])
+    after = torch.cat([knots[1:], knots[-1:] + 1])
+    rising = (lags - before[:, None]) / (knots - before)[:, None]
+    falling = (after[:, None] - lags) / (after - knots)[:, None]
+    hats = torch.minimum(rising, falling).clamp(min=0)
+    return hats / hats.sum(dim=1, keepdim=True)
+
+
+class LinearPath(nn.Module):
+    """Predict channels by the best linear estimate of sources common to all of them.
+
+    Every filtered channel is taken for a mixture of latent sources of unit variance
+    with loadings, and noise with a variance, that a small network reads from the
+    channel's identity; and so is a withheld channel, without noise. What remains is
+    arithmetic: the posterior mean of the latent sources given all channels (factor
+    analysis; Bishop 2006, eq. 12.42), and from it the withheld channels. It is an
+    attention over a set, with signed weights in which every source knows of all the
+    others.
+
+    A signal flows as follows, for ``n_sources`` channels that are given and n_latents
+    K::
+
+        identity (n, n_channels, n_identity)
+            -> loadings P (n, n_channels, n_filters, K), noise D, read-out Q
+        windows (n, n_channels, n_times)
+            -> filtered x (n, n_channels * n_filters, n_times)
+            -> latent sources (I + P' D^-1 P)^-1 P' D^-1 x      (n, K, n_times)
+            -> predicted Q z                                    (n, n_channels, n_times)
+
+    Parameters
+    ----------
+    n_identity : int
+        Length of an identity.
+    sfreq : float
+        Sampling rate in Hz.
+    n_times : int
+        Number of samples of a window.
+    n_latents : int
+        Number of latent sources.
+    n_hidden : int
+        Width of the network that reads identities.
+    dropout : float
+        Share of its hidden units left out in training.
+    """
+
+    MIN_NOISE = 1e-3
+
+    def __init__(
+        self, *, n_identity, sfreq, n_times, n_latents=64, n_hidden=256, dropout=0.0
+    ):
+        super().__init__()
+        self.bank = FilterBank(sfreq, n_times)
+        self.n_latents = n_latents
+        self.hidden = nn.Sequential(
+            nn.Linear(n_identity, n_hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(n_hidden, n_hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+        )
+        self.loadings = nn.Linear(n_hidden, self.bank.n_filters * n_latents)
+        self.noise = nn.Linear(n_hidden, self.bank.n_filters)
+        self.read_out = nn.Linear(n_hidden, n_latents)
+        with torch.no_grad():
+            self.loadings.weight.mul_(0.5)
+            self.noise.weight.zero_()
+            self.noise.bias.zero_()
+
+    def forward(self, identity, is_source):
+        """Return the weights of all filtered sources for every channel.
+
+        Parameters
+        ----------
+        identity : torch.Tensor, shape (n, n_channels, n_identity)
+            Identities; anything for channels that are padding.
+        is_source : torch.Tensor of bool, shape (n, n_channels)
+            Which channels are given.
+
+        Returns
+        -------
+        weights : torch.Tensor, shape (n, n_channels, n_channels, n_filters)
+            Of which channel the weights are; for which; zero where it is no source.
+        """
+        hidden = self.hidden(identity)
+        return torch.einsum(
+            "nck,nksf->ncsf", self.read_out(hidden), self._estimate(hidden, is_source)
+        )
+
+    def estimate(self, identity, is_source):
+        """Return the weights that estimate the latent sources.
+
+        Parameters
+        ----------
+        identity, is_source : torch.Tensor
+            As by `forward`.
+
+        Returns
+        -------
+        weights : torch.Tensor, shape (n, n_latents, n_channels, n_filters)
+            Of the posterior mean.
+        """
+        return self._estimate(self.hidden(identity), is_source)
+
+    def _estimate(self, hidden, is_source):
+        n, n_channels, _ = hidden.shape
+        loadings = self.loadings(hidden).unflatten(-1, (-1, self.n_latents))
+        loadings = loadings * is_source[:, :, None, None]
+        noise = nn.functional.softplus(self.noise(hidden)) + self.MIN_NOISE
+        loadings, noise = loadings.flatten(1, 2), noise.flatten(1)[:, :, None]
+        weighted = (loadings / noise).mT
+        precision = torch.eye(self.n_latents, device=hidden.device)
+        precision = precision + weighted @ loadings
+        estimate = torch.cholesky_solve(weighted, torch.linalg.cholesky(precision))
+        return estimate.unflatten(-1, (n_channels, -1))
+
+    def apply(self, windows, weights):
+        """Filter and sum windows.
+
+        Parameters
+        ----------
+        windows : torch.Tensor, shape (n, n_channels, n_times)
+            Windows, z-scored.
+        weights : torch.Tensor, shape (n or 1, n_outputs, n_channels, n_filters)
+            Weights, zero for channels that are not given.
+
+        Returns
+        -------
+        outputs : torch.Tensor, shape (n, n_outputs, n_times)
+            Weighted sums of filtered channels.
+        """
+        return weights.flatten(2) @ self.bank(windows).flatten(1, 2)

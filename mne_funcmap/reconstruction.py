@@ -1,0 +1,592 @@
+"""What reconstructors and their baselines have in common.
+
+Recordings in; each region in turn is withheld, predicted in windows from the others,
+and written into copies or compared with the truth.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from mne import BaseEpochs
+from mne.utils import warn
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from .recordings import check_all_named, check_recordings, list_channels
+from .regions import get_regions, replace_regions
+from .segments import Signals, find_segment_length, read_signals
+from .studies import (
+    Study,
+    crop_first,
+    cut_signals,
+    merge_studies,
+    pick_labelled,
+    study_recording,
+)
+from .subjects import describe, get_subject, shorten_list
+
+CHUNK = 256  # windows predicted at a time
+NOT_PREDICTED = "BAD_not_predicted"
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """A region of a recording, and what was predicted for it.
+
+    Attributes
+    ----------
+    index : int
+        Which recording of the list it is.
+    region : str
+        The region.
+    picks : ndarray of int, shape (n_channels,)
+        Indices of the channels of all regions.
+    is_target : ndarray of bool, shape (n_channels,)
+        Which of them are in the region.
+    study : Study
+        What was known of them.
+    signals : Signals
+        The recording.
+    end : int
+        The sample up to which it had been looked at.
+    predicted : ndarray, shape (n_targets, n_samples)
+        Z-scored; zero where nothing was predicted.
+    covered : ndarray of bool, shape (n_samples,)
+        Where something was.
+    """
+
+    index: int
+    region: str
+    picks: np.ndarray
+    is_target: np.ndarray
+    study: Study
+    signals: Signals
+    end: int
+    predicted: np.ndarray
+    covered: np.ndarray
+
+
+class RegionReconstructor(BaseEstimator):
+    """Base of what predicts the channels of a withheld region from the others.
+
+    Subclasses have the parameters ``window``, ``identity_duration`` and ``picks``, and
+    say how to ``_learn`` from recordings and how to ``_make_predictor``.
+    """
+
+    query = "channel"
+
+    def fit(self, X, y=None):
+        """Learn from recordings with regions.
+
+        Parameters
+        ----------
+        X : list of mne.io.Raw | list of mne.Epochs
+            The recordings, with regions (see :func:`~mne_funcmap.set_regions`).
+            Channels without one take no part.
+        y : None | list of dict | list of sequence
+            Regions instead of the annotations: for each recording ``{ch_name: region}``
+            or one region, or None, for each channel that takes part.
+
+        Returns
+        -------
+        self : object
+            The fitted reconstructor.
+
+        Raises
+        ------
+        TypeError
+            If an item of X is not a recording.
+        ValueError
+            If rates differ, fewer than two regions are known, or a recording has
+            nothing usable that is long enough.
+        """
+        self._validate_params()
+        recordings = self._check(X, y)
+        if y is None:
+            check_all_named(recordings, self.picks)
+        channels = list_channels(recordings, picks=self.picks)
+        self.regions_ = _find_regions(channels)
+        self.n_times_, self.sfreq_ = find_segment_length(recordings, self.window, None)
+        self._learn(recordings, channels)
+        return self
+
+    def predict(self, X, regions=None, reference=None):
+        """Predict the channels of each region from the other regions.
+
+        Parameters
+        ----------
+        X : list of mne.io.Raw | list of mne.Epochs
+            The recordings, with regions.
+        regions : None | str | list of str
+            The regions that are withheld, each in turn; None stands for all, so that
+            every channel is predicted once.
+        reference : None | list of mne.io.Raw | list of mne.Epochs
+            Recordings of the same channels, which tell what they are and how large;
+            see the class.
+
+        Returns
+        -------
+        Y : list of mne.io.Raw | list of mne.Epochs
+            Copies, with the data of the withheld channels replaced by what the other
+            regions predict, in volts. Where nothing could be predicted, since sources
+            are not usable, they are zero and annotated as ``BAD_not_predicted``.
+
+        Raises
+        ------
+        ValueError
+            If no recording has a region that is asked for, or one has nothing else.
+        """
+        recordings = self._check_fitted(X)
+        copies = [recording.copy().load_data() for recording in recordings]
+        for found in self._reconstruct(recordings, regions, reference, strict=True):
+            volts = found.study.scale[found.is_target, None] * found.predicted
+            volts += found.study.mean[found.is_target, None] * found.covered
+            _write(copies[found.index], found, volts)
+        return copies
+
+    def evaluate(self, X, y=None, reference=None, regions=None):
+        """Compare the prediction of every withheld channel with the truth.
+
+        Parameters
+        ----------
+        X : list of mne.io.Raw | list of mne.Epochs
+            The recordings, with regions.
+        y : None | list of dict | list of sequence
+            Regions instead of the annotations, as in `fit`.
+        reference : None | list of mne.io.Raw | list of mne.Epochs
+            As in `predict`. Seconds of X that tell what a channel is are not scored.
+        regions : None | str | list of str
+            The regions that are withheld, each in turn; None stands for all.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            One row for each withheld channel: subject, recording, region, ch_name, r
+            (Pearson), nmse (mean squared error over the variance, of z-scored signals),
+            nrmse (its root), amplitude_ratio (standard deviation of prediction over
+            truth) and n_sources (channels predicted from). r is 0 for a prediction
+            that does not change.
+        """
+        import pandas as pd
+
+        recordings = self._check_fitted(X, y)
+        rows = []
+        for found in self._reconstruct(recordings, regions, reference, strict=False):
+            rows += self._compare(found, recordings[found.index])
+        if not rows:
+            raise ValueError(
+                "No recording of X has two regions: there is nothing to score."
+            )
+        return pd.DataFrame(rows).sort_values(
+            "recording", kind="stable", ignore_index=True
+        )
+
+    def score(self, X, y=None, reference=None):
+        """Return the mean correlation over withheld channels.
+
+        Parameters
+        ----------
+        X : list of mne.io.Raw | list of mne.Epochs
+            The recordings, with regions.
+        y : None | list of dict | list of sequence
+            Regions instead of the annotations, as in `fit`.
+        reference : None | list of mne.io.Raw | list of mne.Epochs
+            As in `evaluate`.
+
+        Returns
+        -------
+        score : float
+            Mean Pearson r over channels, each region withheld in turn.
+        """
+        return float(self.evaluate(X, y, reference)["r"].mean())
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def _check(self, X, y=None):
+        """Return X as a list of recordings whose regions are annotations."""
+        recordings = check_recordings(X)
+        if y is None:
+            return recordings
+        channels = list_channels(recordings, picks=self.picks, y=y)
+        return [
+            replace_regions(recording, _read_labels(channels, index))
+            for index, recording in enumerate(recordings)
+        ]
+
+    def _check_fitted(self, X, y=None):
+        """Return X as a list of recordings like those of the training."""
+        check_is_fitted(self)
+        recordings = self._check(X, y)
+        like = (self.n_times_, self.sfreq_)
+        find_segment_length(recordings, self.window, like)
+        return recordings
+
+    def _identify(self, recordings):
+        """Return the identities of channels, a list of (n_channels, n_components)."""
+        channels = list_channels(recordings, picks=self.picks)
+        return [np.zeros((n, 0)) for n in np.bincount(channels.recording)]
+
+    def _study(self, recordings, bank=None):
+        """Study all seconds of recordings; with moments, if there is a bank."""
+        channels = list_channels(recordings, picks=self.picks)
+        return [
+            study_recording(
+                recording,
+                channels,
+                index,
+                identity,
+                n_times=self.n_times_,
+                bank=bank,
+            )
+            for index, (recording, identity) in enumerate(
+                zip(recordings, self._identify(recordings), strict=True)
+            )
+        ]
+
+    def _study_before(self, recordings, channels, reference, hidden):
+        """Study recordings by what is known, or by seconds that are not scored.
+
+        Parameters
+        ----------
+        recordings : list of mne.io.Raw | list of mne.Epochs
+            The recordings.
+        channels : Channels
+            The table of them.
+        reference : None | list of mne.io.Raw | list of mne.Epochs
+            Recordings of the same channels.
+        hidden : str | None
+            A region whose channels must not be looked at.
+
+        Returns
+        -------
+        studies : list of Study
+            One for each recording, of the labelled channels that are not hidden.
+        ends : list of int
+            The sample up to which each recording has been looked at.
+        """
+        names = [list_labelled(channels, i, hidden) for i in range(len(recordings))]
+        if reference is not None:
+            found = self._study_reference(recordings, names, reference, hidden)
+            return found, [0] * len(recordings)
+        studies = [*map(self._recall, recordings, names)]
+        ends = [0] * len(recordings)
+        new = [i for i, study in enumerate(studies) if study is None and len(names[i])]
+        if new:
+            found = [
+                crop_first(
+                    recordings[i],
+                    names[i],
+                    list_labelled(channels, i) if hidden else names[i],
+                    self.identity_duration,
+                    describe(i, recordings[i]),
+                )
+                for i in new
+            ]
+            of_new = self._study([first for first, _ in found])
+            for i, study, (_, end) in zip(new, of_new, found, strict=True):
+                studies[i], ends[i] = study, end
+        return studies, ends
+
+    def _recall(self, recording, ch_names):
+        """Return the study of channels that were there in `fit`, or None."""
+        known = getattr(self, "known_", {}).get(get_subject(recording))
+        if known is None or not set(ch_names) <= set(known.ch_names):
+            return None
+        return known.take(ch_names)
+
+    def _study_reference(self, recordings, names, reference, hidden):
+        """Study recordings by others of the same channels."""
+        reference = self._check_fitted(reference)
+        if hidden is not None:
+            reference = [_drop_region(recording, hidden) for recording in reference]
+        found = self._study(reference)
+        studies = []
+        for index, (recording, ch_names) in enumerate(
+            zip(recordings, names, strict=True)
+        ):
+            subject = get_subject(recording)
+            of_same = [study for study in found if study.subject == subject]
+            if subject is None:
+                of_same = found[index : index + 1]
+            name = describe(index, recording)
+            studies.append(_find_in_reference(of_same, ch_names, name))
+        return studies
+
+    def _reconstruct(self, recordings, regions, reference, *, strict):
+        """Predict each region of each recording; yield what was found."""
+        channels = list_channels(recordings, picks=self.picks)
+        _check_labelled(recordings, channels)
+        wanted = _find_wanted(regions, channels)
+        # what is asked for by region must not be looked at, not even to know the rest
+        hidden = wanted if self.query == "region" else [None]
+        for region in hidden:
+            studies, ends = self._study_before(recordings, channels, reference, region)
+            for index, (study, end) in enumerate(zip(studies, ends, strict=True)):
+                rows = pick_labelled(channels, index)
+                found = set(channels.region[rows])
+                for target in sorted(
+                    found & set(wanted if region is None else [region])
+                ):
+                    if len(found) < 2:
+                        _refuse(recordings[index], index, target, strict)
+                        continue
+                    yield self._reconstruct_region(
+                        recordings[index], index, channels, target, study, end
+                    )
+
+    def _reconstruct_region(self, recording, index, channels, region, study, end):
+        """Predict one region of one recording."""
+        rows = pick_labelled(channels, index)
+        is_target = channels.region[rows] == region
+        signals = read_signals(recording, channels.pick[rows], self.n_times_)
+        study = self._ask(study, channels.ch_name[rows], region)
+        hop = max(1, self.n_times_ // 2)
+        windows, starts = cut_signals(signals, ~is_target, self.n_times_, hop)
+        if not len(starts):
+            raise ValueError(
+                f"{describe(index, recording)} has no {self.window:g} s in which all "
+                f"{(~is_target).sum()} channels outside of {region!r} are usable (not "
+                "BAD_, finite, not flat). Add damaged channels to info['bads'], or use "
+                "shorter windows."
+            )
+        predict = self._make_predictor(study, is_target)
+        pieces = []
+        for at in range(0, len(windows), CHUNK):
+            given = study.normalize(windows[at : at + CHUNK])
+            given[:, is_target] = 0.0
+            pieces.append(predict(torch.from_numpy(given.astype(np.float32))))
+        predicted, covered = _blend(torch.cat(pieces), starts, signals.data.shape[1])
+        picks = channels.pick[rows]
+        return Withheld(
+            index, region, picks, is_target, study, signals, end, predicted, covered
+        )
+
+    def _ask(self, study, ch_names, region):
+        """Return what is known of the channels, in the way targets are asked for."""
+        return study.take(ch_names)
+
+    def _compare(self, found, recording):
+        """Return a row of measures for each withheld channel."""
+        truth = found.study.normalize(found.signals.data)[found.is_target]
+        scored = found.covered & found.signals.usable[found.is_target]
+        scored[:, : found.end] = False
+        ch_names = found.study.ch_names[found.is_target]
+        empty = scored.sum(axis=1) < 2
+        if empty.any():
+            raise ValueError(
+                f"{describe(found.index, recording)} has nothing left to score in "
+                f"{shorten_list(ch_names[empty])} after the seconds that tell what a "
+                "channel is. Give longer recordings, a shorter identity_duration, or "
+                "these seconds as reference."
+            )
+        known = {
+            "subject": found.study.subject or f"recording {found.index}",
+            "recording": found.index,
+            "region": found.region,
+        }
+        n_sources = int((~found.is_target).sum())
+        return [
+            known
+            | {"ch_name": ch_name}
+            | measure(predicted[use], true[use])
+            | {"n_sources": n_sources}
+            for ch_name, predicted, true, use in zip(
+                ch_names, found.predicted, truth, scored, strict=True
+            )
+        ]
+
+
+def measure(predicted, truth):
+    """Measure how good the prediction of a channel is.
+
+    Parameters
+    ----------
+    predicted, truth : ndarray, shape (n_samples,)
+        Signals, z-scored.
+
+    Returns
+    -------
+    measures : dict of str to float
+        r, nmse, nrmse and amplitude_ratio, as in `RegionReconstructor.evaluate`.
+    """
+    spread, true_spread = predicted.std(), truth.std()
+    covariance = np.mean((predicted - predicted.mean()) * (truth - truth.mean()))
+    nmse = np.mean(np.square(predicted - truth)) / true_spread**2
+    flat = spread < 1e-9
+    return {
+        "r": 0.0 if flat else float(covariance / (spread * true_spread)),
+        "nmse": float(nmse),
+        "nrmse": float(np.sqrt(nmse)),
+        "amplitude_ratio": float(spread / true_spread),
+    }
+
+
+def _blend(windows, starts, n_samples):
+    """Join overlapping windows without seams.
+
+    Parameters
+    ----------
+    windows : torch.Tensor, shape (n_windows, n_channels, n_times)
+        Predictions.
+    starts : ndarray of int, shape (n_windows,)
+        First samples.
+    n_samples : int
+        Length of the recording.
+
+    Returns
+    -------
+    signals : ndarray, shape (n_channels, n_samples)
+        Weighted means of windows, by a Hann taper; zero where there is none.
+    covered : ndarray of bool, shape (n_samples,)
+        Where there is one.
+    """
+    n_windows, n_channels, n_times = windows.shape
+    taper = torch.hann_window(n_times + 2, periodic=False, dtype=torch.float64)[1:-1]
+    place = (torch.from_numpy(starts)[:, None] + torch.arange(n_times)).flatten()
+    total = torch.zeros(n_channels, n_samples, dtype=torch.float64)
+    weighted = (windows.double() * taper).transpose(0, 1).flatten(1)
+    total.index_add_(1, place, weighted)
+    weight = torch.zeros(n_samples, dtype=torch.float64)
+    weight.index_add_(0, place, taper.repeat(n_windows))
+    covered = weight > 0
+    total[:, covered] /= weight[covered]
+    return total.numpy(), covered.numpy()
+
+
+def _write(recording, found, volts):
+    """Write predictions into a recording, and say where there are none."""
+    picks = found.picks[found.is_target]
+    if isinstance(recording, BaseEpochs):
+        missing = ~found.covered.reshape(-1, len(recording.times)).all(axis=1)
+        if missing.any():
+            raise ValueError(
+                f"{describe(found.index, recording)} has epochs in which the channels "
+                f"outside of {found.region!r} are not usable (flat, or not finite): "
+                f"{shorten_list(np.flatnonzero(missing))}. Drop them first."
+            )
+        shape = (len(picks), -1, len(recording.times))
+        recording._data[:, picks] = volts.reshape(shape).swapaxes(0, 1)
+        return
+    recording._data[picks] = volts
+    missing = np.flatnonzero(np.diff(found.covered, prepend=True, append=True))
+    sfreq = recording.info["sfreq"]
+    for begin, end in missing.reshape(-1, 2):
+        recording.annotations.append(
+            recording.first_time * (recording.info["meas_date"] is not None)
+            + begin / sfreq,
+            (end - begin) / sfreq,
+            NOT_PREDICTED,
+            [tuple(np.array(recording.ch_names)[picks])],
+        )
+
+
+def list_labelled(channels, index, hidden=None):
+    """List the labelled channels of a recording outside a region.
+
+    Parameters
+    ----------
+    channels : Channels
+        The table of the list of recordings.
+    index : int
+        Which of them it is.
+    hidden : str | None
+        The region that is left out.
+
+    Returns
+    -------
+    ch_names : ndarray of str, shape (n_channels,)
+        Their names.
+    """
+    rows = pick_labelled(channels, index)
+    return channels.ch_name[rows[channels.region[rows] != hidden]]
+
+
+def _drop_region(recording, region):
+    """Return a copy of a recording without the channels of a region."""
+    regions = get_regions(recording)
+    hidden = [ch_name for ch_name, found in regions.items() if found == region]
+    return recording.copy().drop_channels(hidden)
+
+
+def _read_labels(channels, index):
+    """Return the regions of a recording, a dict."""
+    rows = pick_labelled(channels, index)
+    return dict(
+        zip(channels.ch_name[rows].tolist(), channels.region[rows], strict=True)
+    )
+
+
+def _find_regions(channels):
+    """Return the regions of the training recordings, two in one of them at least."""
+    regions = np.unique(channels.region[channels.has_region].astype(str))
+    if len(regions) < 2:
+        found = f"only {str(regions[0])!r}" if len(regions) else "none"
+        raise ValueError(
+            f"Expected channels of two regions at least, found {found}. Call "
+            "set_regions on the recordings, or give y."
+        )
+    return regions
+
+
+def _find_wanted(regions, channels):
+    """Return the regions to withhold, which must exist."""
+    found = sorted(set(channels.region[channels.has_region]))
+    if regions is None:
+        return found
+    wanted = [regions] if isinstance(regions, str) else list(regions)
+    missing = [region for region in wanted if region not in found]
+    if missing or not wanted:
+        raise ValueError(
+            f"No recording has a channel in {missing or 'no region'}: the regions of X "
+            f"are {shorten_list(found, 20)}. To predict a region that was never "
+            "recorded, use add_region."
+        )
+    return wanted
+
+
+def _check_labelled(recordings, channels):
+    """Raise unless every recording has channels with a region."""
+    missing = [
+        describe(index, recording)
+        for index, recording in enumerate(recordings)
+        if not len(pick_labelled(channels, index))
+    ]
+    if missing:
+        raise ValueError(
+            f"No good channel has a region in {shorten_list(missing)}: there is "
+            "nothing to withhold. Call set_regions on it, or give y."
+        )
+
+
+def _refuse(recording, index, region, strict):
+    """Say that a recording has a single region."""
+    message = (
+        f"All labelled channels of {describe(index, recording)} are in {region!r}: "
+        "there is nothing to predict it from."
+    )
+    if strict:
+        raise ValueError(
+            f"{message} Leave the recording out, or ask for other regions."
+        )
+    warn(f"{message} It is not scored.")
+
+
+def _find_in_reference(studies, ch_names, name):
+    """Return what the reference tells of channels."""
+    if not studies:
+        raise ValueError(
+            f"No recording of the reference is of the subject of {name}. Give "
+            "recordings of the same subjects."
+        )
+    merged = merge_studies(studies)
+    missing = [found for found in ch_names if found not in merged.ch_names]
+    if missing:
+        raise ValueError(
+            f"The reference lacks channels of {name}: {shorten_list(missing)}. Give a "
+            "recording with the same good channels and regions."
+        )
+    return merged.take(ch_names)

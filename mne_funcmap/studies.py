@@ -1,0 +1,324 @@
+"""What is known of a recording's channels before a region of it is withheld."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from mne import BaseEpochs
+
+from .moments import compute_moments
+from .segments import find_starts, read_signals
+from .subjects import describe, get_subject, shorten_list
+
+PART_ENDS = (10.0, 20.0, 40.0)  # seconds, of parts of a recording
+OF_CHANNELS = ("ch_names", "region", "identity", "mean", "scale")
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is known of the channels of a recording.
+
+    Attributes
+    ----------
+    subject : str | None
+        The subject.
+    ch_names : ndarray of str, shape (n_channels,)
+        The channels that take part.
+    region : ndarray of str, shape (n_channels,)
+        Their regions.
+    identity : ndarray of float32, shape (n_channels, n_components)
+        What tells the reconstructor what they are.
+    mean, scale : ndarray of float, shape (n_channels,)
+        Mean and standard deviation in volts, by which signals are z-scored.
+    parts : tuple of (torch.Tensor, float)
+        Moments (see `compute_moments`) and seconds of successive parts of the
+        recording; empty where they are not needed.
+    """
+
+    subject: str | None
+    ch_names: np.ndarray
+    region: np.ndarray
+    identity: np.ndarray
+    mean: np.ndarray
+    scale: np.ndarray
+    parts: tuple = ()
+
+    def take(self, ch_names):
+        """Return the same of some channels, in another order."""
+        rows = [list(self.ch_names).index(ch_name) for ch_name in ch_names]
+        parts = tuple(
+            (moments[rows][:, :, rows], seconds) for moments, seconds in self.parts
+        )
+        of_rows = {name: getattr(self, name)[rows] for name in OF_CHANNELS}
+        return replace(self, parts=parts, **of_rows)
+
+    def rescale(self, mean, scale):
+        """Return the same with signals z-scored by another mean and scale."""
+        ratio = torch.from_numpy(self.scale / scale).float()
+        ratio = ratio[:, None, None, None] * ratio[:, None]
+        parts = tuple((moments * ratio, seconds) for moments, seconds in self.parts)
+        return replace(self, mean=mean, scale=scale, parts=parts)
+
+    def normalize(self, signals):
+        """Return signals in volts, (..., n_channels, n_times), z-scored."""
+        return (signals - self.mean[:, None]) / self.scale[:, None]
+
+
+def pick_labelled(channels, index):
+    """Return the rows of the channels of a recording whose region is known."""
+    return np.flatnonzero((channels.recording == index) & channels.has_region)
+
+
+def crop_first(recording, ch_names, labelled, seconds, name):
+    """Return the first usable seconds of channels, and the sample they end at.
+
+    Parameters
+    ----------
+    recording : mne.io.Raw | mne.Epochs
+        The recording.
+    ch_names : sequence of str
+        The channels that must be usable.
+    labelled : sequence of str
+        Those of them that are kept, and all others that must not be.
+    seconds : float
+        How long; of epochs, the first that are as long together.
+    name : str
+        The recording in messages.
+
+    Returns
+    -------
+    first : mne.io.Raw | mne.Epochs
+        A copy of these seconds.
+    end : int
+        The sample, epochs end to end, before which the recording has been seen.
+    """
+    sfreq = recording.info["sfreq"]
+    n_times = round(seconds * sfreq)
+    if isinstance(recording, BaseEpochs):
+        n_samples = len(recording.times)
+        n_epochs = -(-n_times // n_samples)
+        if n_epochs > len(recording):
+            raise ValueError(
+                f"{name} has {len(recording)} epochs of {n_samples / sfreq:g} s: too "
+                f"few for {seconds:g} s that tell what its channels are. Give a "
+                "reference, or a shorter identity_duration."
+            )
+        first, end = recording[:n_epochs].copy(), n_epochs * n_samples
+    else:
+        start = _find_first(recording, ch_names, n_times, seconds, name)
+        end = start + n_times
+        first = recording.copy().crop(start / sfreq, (end - 1) / sfreq)
+    hidden = [ch_name for ch_name in labelled if ch_name not in set(ch_names)]
+    return first.drop_channels(hidden), end
+
+
+def _find_first(recording, ch_names, n_times, seconds, name):
+    """Return the first sample from which channels are usable for long enough."""
+    picks = np.array([recording.ch_names.index(ch_name) for ch_name in ch_names])
+    signals = read_signals(recording, picks, n_times)
+    starts = find_starts(signals.usable.all(axis=0), signals.breaks, n_times, n_times)
+    if not len(starts):
+        raise ValueError(
+            f"{name} has no {seconds:g} s in which all of its {len(picks)} channels "
+            "are usable (not BAD_, finite, not flat), to tell what they are. Add "
+            "damaged channels to info['bads'], give a reference, or a shorter "
+            "identity_duration."
+        )
+    return starts[0]
+
+
+def study_recording(recording, channels, index, identity, *, n_times, bank=None):
+    """Study the labelled channels of a recording.
+
+    Parameters
+    ----------
+    recording : mne.io.Raw | mne.Epochs
+        The seconds that are studied.
+    channels : Channels
+        The table of the list of recordings.
+    index : int
+        Which of them it is.
+    identity : ndarray, shape (n_channels, n_components)
+        Identities of all channels that take part, labelled or not.
+    n_times : int
+        Number of samples of a window.
+    bank : FilterBank | None
+        The filters, if moments are wanted.
+
+    Returns
+    -------
+    study : Study
+        Of the labelled channels.
+    """
+    name = describe(index, recording)
+    rows = pick_labelled(channels, index)
+    of_all = np.flatnonzero(channels.recording == index)
+    ch_names = channels.ch_name[rows]
+    signals = read_signals(recording, channels.pick[rows], n_times)
+    mean, scale = _measure_scale(signals, ch_names, name)
+    study = Study(
+        subject=get_subject(recording),
+        ch_names=ch_names,
+        region=channels.region[rows].astype(str),
+        identity=_check_identity(identity, len(of_all), name)[np.isin(of_all, rows)],
+        mean=mean,
+        scale=scale,
+    )
+    finite = np.isfinite(study.identity).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"The identity of {name} is not finite for "
+            f"{shorten_list(ch_names[~finite])}. Check the transformer that gives it."
+        )
+    if bank is None:
+        return study
+    windows = cut_signals(signals, slice(None), n_times, n_times)[0]
+    if not len(windows):
+        raise ValueError(
+            f"{name} has no {n_times / recording.info['sfreq']:g} s in which all of "
+            f"its {len(ch_names)} channels are usable (not BAD_, finite, not flat). "
+            "Add damaged channels to info['bads'], or use shorter windows."
+        )
+    windows = torch.from_numpy(study.normalize(windows).astype(np.float32))
+    length = n_times / recording.info["sfreq"]
+    parts = [
+        (compute_moments(part, bank), len(part) * length)
+        for part in windows.split(_divide(len(windows), length))
+    ]
+    return replace(study, parts=tuple(parts))
+
+
+def _divide(n_windows, length):
+    """Return the numbers of windows of the parts of a recording.
+
+    The last fifth is a part, and before it the parts end at 10, 20 and 40 s.
+    """
+    last = n_windows - n_windows // 5
+    ends = [round(seconds / length) for seconds in PART_ENDS]
+    ends = [end for end in ends if 0 < end < last]
+    bounds = np.unique([0, *ends, last, n_windows])
+    return np.diff(bounds).tolist()
+
+
+def cut_signals(signals, rows, n_times, hop):
+    """Cut the stretches in which some channels are usable into windows.
+
+    Parameters
+    ----------
+    signals : Signals
+        The signals of a recording.
+    rows : ndarray | slice
+        The channels that must be usable.
+    n_times, hop : int
+        Number of samples of a window, and from one to the next.
+
+    Returns
+    -------
+    windows : ndarray, shape (n_windows, n_channels, n_times)
+        Windows of all channels, in volts.
+    starts : ndarray of int, shape (n_windows,)
+        First samples.
+    """
+    usable = signals.usable[rows].all(axis=0)
+    starts = find_starts(usable, signals.breaks, n_times, hop)
+    windows = signals.data[:, starts[:, None] + np.arange(n_times)].swapaxes(0, 1)
+    return windows, starts
+
+
+def merge_studies(studies):
+    """Return one study of a subject from those of its recordings.
+
+    Identities and scales of a channel are averaged over recordings. Moments are those
+    of the recordings with the channels of the first; if they are there, it is of
+    these channels alone.
+
+    Parameters
+    ----------
+    studies : list of Study
+        Studies of one subject.
+
+    Returns
+    -------
+    merged : Study
+        Of all channels that occur, or of those of the first, if there are moments.
+    """
+    first = studies[0]
+    same = [
+        study.take(first.ch_names)
+        for study in studies
+        if set(study.ch_names) >= set(first.ch_names)
+    ]
+    merged = _average(same)
+    if first.parts:
+        parts = [
+            part for s in same for part in s.rescale(merged.mean, merged.scale).parts
+        ]
+        return replace(merged, parts=tuple(parts))
+    for study in studies:
+        new = [name for name in study.ch_names if name not in merged.ch_names]
+        if new:
+            merged = append_study(merged, study.take(new))
+    return merged
+
+
+def _average(studies):
+    """Return the mean of studies of the same channels."""
+    mean = np.mean([study.mean for study in studies], axis=0)
+    power = np.mean([s.scale**2 + s.mean**2 for s in studies], axis=0)
+    identity = np.mean([study.identity for study in studies], axis=0)
+    return replace(
+        studies[0], identity=identity, mean=mean, scale=np.sqrt(power - mean**2)
+    )
+
+
+def append_study(study, other):
+    """Return a study of the channels of two.
+
+    Parameters
+    ----------
+    study, other : Study
+        Of different channels, without moments.
+
+    Returns
+    -------
+    joined : Study
+        The first, with the channels of both.
+    """
+    return replace(
+        study,
+        **{
+            name: np.concatenate([getattr(study, name), getattr(other, name)])
+            for name in OF_CHANNELS
+        },
+    )
+
+
+def _measure_scale(signals, ch_names, name):
+    """Return mean and standard deviation of each channel where it is usable."""
+    counts = signals.usable.sum(axis=1)
+    if not counts.all():
+        raise ValueError(
+            f"{name} has channels without any usable second (not BAD_, finite, not "
+            f"flat) to tell what they are: {shorten_list(ch_names[counts == 0])}. Add "
+            "damaged channels to info['bads'], or give a reference."
+        )
+    mean = np.mean(signals.data, axis=1, where=signals.usable)
+    return mean, np.std(signals.data, axis=1, where=signals.usable)
+
+
+def _check_identity(identity, n_channels, name):
+    """Return identities as an array, or say what is wrong with it."""
+    try:
+        identity = np.asarray(identity, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The identities of {name} must be an array (n_channels, n_components) of "
+            f"numbers of one length: {error}."
+        ) from error
+    if identity.ndim != 2 or len(identity) != n_channels:
+        raise ValueError(
+            f"The identities of {name} have the shape {identity.shape}: expected "
+            f"({n_channels}, n_components), one for each channel that takes part. Give "
+            "the identity the same picks."
+        )
+    return identity
