@@ -135,7 +135,6 @@ def _score_case(prior, study, is_target, weights, centre, rng):
     updated = update_weights(
         weights, precision, moments, seconds, is_source, targets, centre
     )
-    full = torch.zeros(len(is_target), *weights.shape[1:])
-    full[targets] = updated
-    r, nmse = score_moments(full[None], study.parts[-1][0][None], centre)
-    return (nmse.clamp(max=MAX_NMSE) - r)[0, targets]
+    later = study.parts[-1][0]
+    r, nmse = score_moments(updated[None], later[None], targets[None], centre)
+    return (nmse.clamp(max=MAX_NMSE) - r)[0]

@@ -55,30 +55,33 @@ def join_parts(parts):
     return sum(moments * (of_part / seconds) for moments, of_part in parts), seconds
 
 
-def score_moments(weights, moments, centre):
-    """Score linear predictions of every channel.
+def score_moments(weights, moments, targets, centre):
+    """Score linear predictions of withheld channels.
 
     Parameters
     ----------
-    weights : torch.Tensor, shape (n, n_channels, n_channels, n_filters)
+    weights : torch.Tensor, shape (n, n_targets, n_channels, n_filters)
         As by `LinearPath`.
     moments : torch.Tensor, shape (n, n_channels, n_filters, n_channels, n_filters)
         As by `compute_moments`.
+    targets : torch.Tensor of int, shape (n, n_targets)
+        Which channels are withheld.
     centre : int
         Index of the filter without delay, whose output is to be predicted.
 
     Returns
     -------
-    r : torch.Tensor, shape (n, n_channels)
+    r : torch.Tensor, shape (n, n_targets)
         Correlation of prediction and truth.
-    nmse : torch.Tensor, shape (n, n_channels)
+    nmse : torch.Tensor, shape (n, n_targets)
         Mean squared error over the variance of the truth.
     """
+    item = torch.arange(len(moments), device=moments.device)[:, None]
     weights = weights.flatten(2)
-    product = (weights * moments[:, :, centre].flatten(2)).sum(dim=2)
-    moments_flat = moments.flatten(3).flatten(1, 2)
-    predicted = (weights * (weights @ moments_flat)).sum(dim=2)
-    truth = moments[:, :, centre, :, centre].diagonal(dim1=1, dim2=2)
+    product = (weights * moments[item, targets, centre].flatten(2)).sum(dim=2)
+    between = moments.flatten(3).flatten(1, 2)
+    predicted = (weights * (weights @ between)).sum(dim=2)
+    truth = moments[item, targets, centre, targets, centre]
     truth, predicted = truth.clamp(min=1e-3), predicted.clamp(min=1e-6)
     nmse = (predicted - 2 * product + truth) / truth
     return product / torch.sqrt(predicted * truth), nmse
@@ -105,11 +108,13 @@ class MomentLoss(nn.Module):
 
         Parameters
         ----------
-        weights : torch.Tensor, shape (n, n_channels, n_channels, n_filters)
+        weights : torch.Tensor, shape (n, n_targets, n_channels, n_filters)
             As by `LinearPath`.
         truth : dict
-            ``moments`` and ``is_target``, of which channels count.
+            ``moments``, ``targets`` and ``counts``: which targets are no padding.
         """
-        r, nmse = score_moments(weights, truth["moments"], self.centre)
+        r, nmse = score_moments(
+            weights, truth["moments"], truth["targets"], self.centre
+        )
         loss = nmse + self.correlation * (1 - r)
-        return loss[truth["is_target"]].mean()
+        return loss[truth["counts"]].mean()

@@ -2,6 +2,7 @@
 
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -12,7 +13,6 @@ from sklearn.model_selection import GroupKFold
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping, GradientNormClipping, LRScheduler
-from torch.utils.data import RandomSampler
 
 from .adaptation import WeightPrior, learn_prior, update_weights
 from .embedder import FunctionalEmbedder
@@ -25,11 +25,10 @@ from .segments import RAW_DURATION
 from .studies import Study, append_study, crop_first, merge_studies, study_recording
 from .subjects import describe, get_subjects, shorten_list
 from .training import draw_seed, resolve_device, seeded_torch
-from .withholding import WithheldRegions, WithheldScore, collate_regions
+from .withholding import WithheldBatches, WithheldRegions, WithheldScore
 
 MIN_SUBJECTS = 5  # fewer are not enough to hold one out: the end of each recording is
 N_FOLDS = 5
-MIN_BATCHES = 10  # in an epoch
 
 
 class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
@@ -65,7 +64,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         picks=None,
         n_latents=64,
         max_epochs=60,
-        patience=10,
+        patience=15,
         batch_size=32,
         lr=5e-3,
         weight_decay=1e-2,
@@ -324,7 +323,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
     def _train(self, studies, seed, callbacks=()):
         """Train a linear path."""
         regions = self._withhold(studies)
-        n_batches = max(MIN_BATCHES, -(-len(regions) // self.batch_size))
+        n_batches = WithheldBatches.count(len(regions), self.batch_size)
         n_epochs = self.max_epochs if callbacks else self.n_epochs_
         schedule = LRScheduler(
             torch.optim.lr_scheduler.OneCycleLR,
@@ -334,7 +333,6 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             step_every="batch",
         )
         with seeded_torch(seed):
-            sampler = RandomSampler(regions, num_samples=n_batches * self.batch_size)
             params = {
                 "module": LinearPath,
                 "module__n_identity": len(self.identity_mean_),
@@ -348,9 +346,8 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
                 "lr": self.lr,
                 "max_epochs": n_epochs,
                 "batch_size": self.batch_size,
-                "iterator_train__sampler": sampler,
-                "iterator_train__collate_fn": collate_regions,
-                "iterator_valid__collate_fn": collate_regions,
+                "iterator_train": partial(WithheldBatches, seed=seed),
+                "iterator_valid": WithheldBatches,
                 "train_split": None,
                 "callbacks": [
                     ("clip", GradientNormClipping(1.0)),
@@ -363,7 +360,6 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             }
             net = NeuralNet(**params | (self.net_params or {})).initialize()
             net.partial_fit(regions)
-        net.iterator_train__sampler = None  # it holds the training data
         return net
 
     def _learn_prior(self, prior, net, studies, seed):
@@ -373,7 +369,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             study = studies[index]
             if len(study.parts) > 1:
                 is_target = study.region == region
-                weights = _get_weights(net, study, is_target)[is_target]
+                weights = _get_weights(net, study, is_target)
                 cases.append((study, is_target, weights))
         if cases:
             centre = net.module_.bank.centre
@@ -421,7 +417,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
 
     def _make_predictor(self, study, is_target):
         """Return the function that predicts withheld channels in windows."""
-        weights = _get_weights(self.net_, study, is_target)[is_target]
+        weights = _get_weights(self.net_, study, is_target)
         if study.subject in self.adapted_ and study.parts:
             weights = self._update(weights, study, is_target)
         device = self.net_.device
@@ -452,12 +448,13 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
 
 
 def _get_weights(net, study, is_target):
-    """Return the weights of a linear path for a recording, on the CPU."""
+    """Return the weights of a linear path for withheld channels, on the CPU."""
     module = net.module_.eval()
     with torch.no_grad():
         weights = module(
             torch.from_numpy(study.identity)[None].to(net.device),
             torch.from_numpy(~is_target)[None].to(net.device),
+            torch.from_numpy(np.flatnonzero(is_target))[None].to(net.device),
         )
     return weights[0].cpu()
 

@@ -44,9 +44,72 @@ class WithheldRegions(Dataset):
         if self.queries is not None:
             identity = np.where(is_target[:, None], self.queries[region], identity)
         return (
-            {"identity": torch.from_numpy(identity), "is_source": ~is_target},
-            {"moments": study.parts[0][0], "is_target": is_target},
+            {
+                "identity": torch.from_numpy(identity),
+                "is_source": torch.from_numpy(~is_target),
+                "targets": torch.from_numpy(np.flatnonzero(is_target)),
+            },
+            {"moments": study.parts[0][0]},
         )
+
+    def count_channels(self):
+        """Return the number of channels of each item, (n_items,)."""
+        sizes = np.array([len(study.region) for study in self.studies])
+        return sizes[[index for index, _ in self.items]]
+
+
+class WithheldBatches:
+    """Batches of withheld regions, of recordings with about as many channels.
+
+    The training iterator of the skorch net. An epoch goes through all regions as
+    often as it takes to fill a number of batches.
+
+    Parameters
+    ----------
+    dataset : WithheldRegions
+        The regions.
+    batch_size : int
+        Number of regions in a batch.
+    seed : int | None
+        Seed of the order; None keeps the order and goes through it once.
+    """
+
+    MIN_BATCHES = 10
+
+    def __init__(self, dataset, *, batch_size, seed=None):
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.sizes = dataset.count_channels()
+        self.generator = None if seed is None else np.random.default_rng(seed)
+
+    @classmethod
+    def count(cls, n_items, batch_size):
+        """Return the number of batches of an epoch."""
+        n_passes = max(1, -(-cls.MIN_BATCHES * batch_size // n_items))
+        return n_passes * -(-n_items // batch_size)
+
+    def __len__(self):
+        return self.count(len(self.dataset), self.batch_size)
+
+    def __iter__(self):
+        order = np.argsort(self.sizes, kind="stable")
+        if self.generator is None:
+            yield from map(self._collate, self._split(order))
+            return
+        n_passes = len(self) // -(-len(order) // self.batch_size)
+        for _ in range(n_passes):
+            # equal sizes in random order, and neighbouring ones now and then
+            noisy = self.sizes * self.generator.uniform(0.8, 1.25, len(order))
+            batches = self._split(np.argsort(noisy))
+            for batch in self.generator.permutation(len(batches)):
+                yield self._collate(batches[batch])
+
+    def _split(self, order):
+        """Split items into batches."""
+        return np.array_split(order, -(-len(order) // self.batch_size))
+
+    def _collate(self, items):
+        return collate_regions([self.dataset[item] for item in items])
 
 
 def collate_regions(items):
@@ -60,31 +123,30 @@ def collate_regions(items):
     Returns
     -------
     given : dict of str to torch.Tensor
-        ``identity``, (n, n_channels, n_components), and ``is_source``,
-        (n, n_channels); no source where there is only padding.
+        ``identity``, (n, n_channels, n_components); ``is_source``, (n, n_channels),
+        no source where there is only padding; and ``targets``, (n, n_targets).
     truth : dict of str to torch.Tensor
-        ``moments``, (n, n_channels, n_filters, n_channels, n_filters), and
-        ``is_target``, (n, n_channels).
+        ``moments``, (n, n_channels, n_filters, n_channels, n_filters); ``targets``;
+        and ``counts``, (n, n_targets), false where there is only padding.
     """
     size = max(len(given["is_source"]) for given, _ in items)
-    given = {"identity": [], "is_source": []}
-    truth = {"moments": [], "is_target": []}
-    for of_given, of_truth in items:
-        more = size - len(of_given["is_source"])
-        given["identity"].append(pad(of_given["identity"], (0, 0, 0, more)))
-        given["is_source"].append(np.pad(of_given["is_source"], (0, more)))
-        moments = pad(of_truth["moments"], (0, 0, 0, more, 0, 0, 0, more))
-        truth["moments"].append(moments)
-        truth["is_target"].append(np.pad(of_truth["is_target"], (0, more)))
-    return tuple(
-        {
-            name: torch.stack(values)
-            if torch.is_tensor(values[0])
-            else torch.from_numpy(np.stack(values))
-            for name, values in part.items()
-        }
-        for part in (given, truth)
-    )
+    n_targets = torch.tensor([len(given["targets"]) for given, _ in items])
+    counts = torch.arange(int(n_targets.max())) < n_targets[:, None]
+    targets = torch.zeros(counts.shape, dtype=torch.int64)
+    targets[counts] = torch.cat([given["targets"] for given, _ in items])
+    identity, is_source, moments = [], [], []
+    for given, truth in items:
+        more = size - len(given["is_source"])
+        identity.append(pad(given["identity"], (0, 0, 0, more)))
+        is_source.append(pad(given["is_source"], (0, more)))
+        moments.append(pad(truth["moments"], (0, 0, 0, more, 0, 0, 0, more)))
+    given = {
+        "identity": torch.stack(identity),
+        "is_source": torch.stack(is_source),
+        "targets": targets,
+    }
+    moments = torch.stack(moments)
+    return given, {"moments": moments, "targets": targets, "counts": counts}
 
 
 class WithheldScore(Callback):
@@ -129,7 +191,8 @@ def score_regions(net, regions):
             r, _ = score_moments(
                 net.module_(**given),
                 truth["moments"].to(net.device),
+                given["targets"],
                 net.module_.bank.centre,
             )
-            scores.append(r.cpu()[truth["is_target"]])
+            scores.append(r.cpu()[truth["counts"]])
     return float(torch.cat(scores).mean())

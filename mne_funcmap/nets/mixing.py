@@ -4,15 +4,15 @@ import torch
 from torch import nn
 
 KNOT = 0.01  # seconds between the knots of a filter, where the rate allows it
-KNOTS = (0, 1, 2, 4, 8)  # to either side; filters reach to 80 ms
+KNOTS = (0, 1, 2, 3, 4, 6, 8, 12)  # to either side; filters reach to 120 ms
 
 
 class FilterBank(nn.Module):
     """Short filters over time, of which all others are made.
 
-    Filters are hat functions between knots at 0, 10, 20, 40 and 80 ms to either side
-    (at low rates: at whole samples), so that a weighted sum of them is any filter that
-    is linear between the knots: delays and spectra of channels may differ.
+    Filters are hat functions between knots at 0, 10, 20, 30, 40, 60, 80 and 120 ms to
+    either side (at rates below 100 Hz: at as many samples), so that a weighted sum of
+    them is any filter that is linear between the knots: delays and spectra may differ.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ class LinearPath(nn.Module):
     MIN_NOISE = 1e-3
 
     def __init__(
-        self, *, n_identity, sfreq, n_times, n_latents=64, n_hidden=256, dropout=0.0
+        self, *, n_identity, sfreq, n_times, n_latents=64, n_hidden=256, dropout=0.2
     ):
         super().__init__()
         self.bank = FilterBank(sfreq, n_times)
@@ -131,8 +131,8 @@ class LinearPath(nn.Module):
             self.noise.weight.zero_()
             self.noise.bias.zero_()
 
-    def forward(self, identity, is_source):
-        """Return the weights of all filtered sources for every channel.
+    def forward(self, identity, is_source, targets):
+        """Return the weights of all filtered sources for withheld channels.
 
         Parameters
         ----------
@@ -140,16 +140,18 @@ class LinearPath(nn.Module):
             Identities; anything for channels that are padding.
         is_source : torch.Tensor of bool, shape (n, n_channels)
             Which channels are given.
+        targets : torch.Tensor of int, shape (n, n_targets)
+            Which channels are withheld.
 
         Returns
         -------
-        weights : torch.Tensor, shape (n, n_channels, n_channels, n_filters)
-            Of which channel the weights are; for which; zero where it is no source.
+        weights : torch.Tensor, shape (n, n_targets, n_channels, n_filters)
+            For every target; of every channel, zero where it is no source.
         """
         hidden = self.hidden(identity)
-        return torch.einsum(
-            "nck,nksf->ncsf", self.read_out(hidden), self._estimate(hidden, is_source)
-        )
+        read_out = self.read_out(_gather(hidden, targets))
+        estimate = self._estimate(hidden, is_source)
+        return (read_out @ estimate.flatten(2)).unflatten(-1, estimate.shape[2:])
 
     def estimate(self, identity, is_source):
         """Return the weights that estimate the latent sources.
@@ -194,3 +196,8 @@ class LinearPath(nn.Module):
             Weighted sums of filtered channels.
         """
         return weights.flatten(2) @ self.bank(windows).flatten(1, 2)
+
+
+def _gather(values, rows):
+    """Return rows of each item, (n, n_rows, ...)."""
+    return values[torch.arange(len(values), device=values.device)[:, None], rows]
