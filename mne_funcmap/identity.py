@@ -413,7 +413,7 @@ def cross_fit(identity, X, pieces, groups):
     """
     if isinstance(identity, IdentityUnion):
         return identity.fit_cross(X, pieces, groups)
-    identities = identity.fit(X).transform(pieces)
+    identities = identity.fit(X, None).transform(pieces)  # frozen ones need a y
     n_groups = len(np.unique(groups))
     if isinstance(identity, FrozenEstimator | _Identity) or n_groups < 3:
         return identities
