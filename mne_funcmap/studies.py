@@ -95,6 +95,9 @@ def crop_first(recording, ch_names, labelled, seconds, name):
     sfreq = recording.info["sfreq"]
     n_times = round(seconds * sfreq)
     if isinstance(recording, BaseEpochs):
+        # the first reading drops bad epochs in place, which must not reach the user
+        if not recording._bad_dropped:
+            recording = recording.copy().drop_bad(verbose="error")
         n_samples = len(recording.times)
         n_epochs = -(-n_times // n_samples)
         if n_epochs > len(recording):

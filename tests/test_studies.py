@@ -1,0 +1,339 @@
+import mne
+import numpy as np
+import pytest
+import torch
+
+from mne_funcmap.moments import compute_moments, join_parts
+from mne_funcmap.nets.mixing import FilterBank
+from mne_funcmap.recordings import list_channels
+from mne_funcmap.segments import read_signals
+from mne_funcmap.studies import (
+    append_study,
+    crop_first,
+    cut_signals,
+    merge_studies,
+    pick_labelled,
+    study_recording,
+)
+
+N_TIMES = 100
+BANK = FilterBank(100.0, N_TIMES)
+NAME = "recording 3"
+
+
+@pytest.fixture
+def raw(make_coupled):
+    return make_coupled("sub-1", "ABC", n_channels=2)
+
+
+def annotate(raw, onset, duration, description="BAD_x", ch_names=None):
+    """Annotate, in seconds from the first sample."""
+    raw.annotations.append(raw.first_time + onset, duration, description, ch_names)
+    return raw
+
+
+def make_epochs(raw, duration=1.0, **kwargs):
+    events = mne.make_fixed_length_events(raw, duration=duration)
+    kwargs = {"tmax": duration - 1 / raw.info["sfreq"], "preload": True} | kwargs
+    return mne.Epochs(raw, events, tmin=0, baseline=None, verbose="error", **kwargs)
+
+
+def crop(recording, seconds=5.0, labelled=None, ch_names=None):
+    names = recording.ch_names
+    return crop_first(recording, ch_names or names, labelled or names, seconds, NAME)
+
+
+def study(recording, identity=None, bank=BANK, **kwargs):
+    channels = list_channels([recording])
+    if identity is None:
+        identity = np.arange(2.0 * len(channels.ch_name)).reshape(-1, 2)
+    return study_recording(
+        recording, channels, 0, identity, n_times=N_TIMES, bank=bank, **kwargs
+    )
+
+
+# The first seconds
+
+
+def test_crop_first(raw):
+    before = raw.get_data()
+    first, end = crop(raw)
+    assert end == first.n_times == 500
+    np.testing.assert_array_equal(first.get_data(), before[:, :500])
+    np.testing.assert_array_equal(raw.get_data(), before)
+    assert raw.n_times == 2000
+
+
+@pytest.mark.parametrize("first_samp", [0, 1234])
+def test_crop_first_begins_after_what_is_bad(make_coupled, first_samp):
+    raw = make_coupled("sub-1", "AB", first_samp=first_samp)
+    annotate(raw, 0.5, 0.5)
+    annotate(raw, 4.0, 0.3, ch_names=[["B2"]])
+    first, end = crop(raw)
+    assert end == 930
+    np.testing.assert_array_equal(first.get_data(), raw.get_data()[:, 430:930])
+    # what is bad in other channels does not matter
+    first, end = crop(raw, ch_names=["A1", "A2"])
+    assert end == 600
+    assert first.ch_names == ["A1", "A2"]
+
+
+def test_crop_first_leaves_out_other_labelled_channels(raw):
+    raw.set_channel_types({"C2": "misc"}, on_unit_change="ignore")
+    raw._data[0] = np.nan
+    first, end = crop(raw, ch_names=["B1", "B2"], labelled=["A1", "A2", "B1", "B2"])
+    assert first.ch_names == ["B1", "B2", "C1", "C2"]
+    assert end == 500
+    with pytest.raises(ValueError, match="recording 3 has no 5 s.*all of its 6 ch"):
+        crop(raw)
+
+
+def test_crop_first_of_what_is_too_short(raw):
+    annotate(raw, 4.0, 1.0)
+    annotate(raw, 9.0, 1.0)
+    annotate(raw, 14.0, 2.0)
+    with pytest.raises(ValueError, match=r"no 5 s .*shorter identity_duration"):
+        crop(raw)
+    assert crop(raw, 4.0)[1] == 400
+
+
+@pytest.mark.parametrize(("seconds", "n_epochs"), [(5.0, 5), (4.2, 5), (0.5, 1)])
+def test_crop_first_of_epochs(raw, seconds, n_epochs):
+    epochs = make_epochs(raw)
+    first, end = crop(epochs, seconds)
+    assert len(first) == n_epochs
+    assert end == 100 * n_epochs
+    np.testing.assert_array_equal(first.get_data(), epochs.get_data()[:n_epochs])
+    assert len(epochs) == 20
+
+
+def test_crop_first_of_too_few_epochs(raw):
+    epochs = make_epochs(raw)[:4]
+    with pytest.raises(ValueError, match="recording 3 has 4 epochs of 1 s: too few"):
+        crop(epochs)
+
+
+def test_crop_first_of_epochs_that_are_not_loaded(raw):
+    annotate(raw, 1.2, 0.1)
+    epochs = make_epochs(raw, preload=False)
+    first, end = crop(epochs, 3.0)
+    assert end == 300
+    data = raw.get_data().reshape(6, 20, 100).swapaxes(0, 1)
+    np.testing.assert_allclose(first.get_data(), data[[0, 2, 3]])
+    assert not epochs.preload
+    assert not epochs._bad_dropped
+
+
+# What is known of a recording
+
+
+def test_scale_and_parts(raw):
+    found = study(raw)
+    data = raw.get_data()
+    assert found.subject == "sub-1"
+    assert found.ch_names.tolist() == raw.ch_names
+    assert found.region.tolist() == list("AABBCC")
+    np.testing.assert_allclose(found.mean, data.mean(axis=1))
+    np.testing.assert_allclose(found.scale, data.std(axis=1))
+    np.testing.assert_array_equal(found.identity[:, 0], [0, 2, 4, 6, 8, 10])
+    assert found.identity.dtype == np.float32
+    normal = found.normalize(data)
+    np.testing.assert_allclose(normal.mean(axis=1), 0, atol=1e-10)
+    np.testing.assert_allclose(normal.std(axis=1), 1)
+    # until 10 s, until the last fifth, and that
+    assert [seconds for _, seconds in found.parts] == [10, 6, 4]
+    windows = normal.reshape(6, 20, 100).swapaxes(0, 1).astype(np.float32)
+    expected = compute_moments(torch.from_numpy(windows), BANK)
+    torch.testing.assert_close(
+        join_parts(found.parts)[0], expected, atol=1e-4, rtol=1e-4
+    )
+    expected = compute_moments(torch.from_numpy(windows[10:16]), BANK)
+    torch.testing.assert_close(found.parts[1][0], expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("duration", "expected"),
+    [(1, [1]), (4, [4]), (5, [4, 1]), (60, [10, 10, 20, 8, 12])],
+)
+def test_parts_of_a_recording(make_coupled, duration, expected):
+    found = study(make_coupled("sub-1", "AB", n_channels=1, duration=duration))
+    assert [seconds for _, seconds in found.parts] == expected
+
+
+def test_without_a_bank_there_are_no_moments(raw):
+    assert study(raw, bank=None).parts == ()
+
+
+def test_scale_of_what_is_usable(raw):
+    raw._data[1, 300:400] = 1.0
+    annotate(raw, 3.0, 1.0)
+    raw._data[2, 700:800] = np.nan
+    found = study(raw)
+    data = np.delete(raw.get_data(), np.r_[300:400], axis=1)
+    np.testing.assert_allclose(found.scale[:2], data[:2].std(axis=1))
+    assert found.scale[2] == pytest.approx(np.nanstd(data[2]))
+    assert found.mean[2] == pytest.approx(np.nanmean(data[2]))
+    # windows are usable in all channels
+    assert sum(seconds for _, seconds in found.parts) == 18
+    assert all(torch.isfinite(moments).all() for moments, _ in found.parts)
+
+
+def test_only_labelled_good_channels_are_studied(raw):
+    raw.info["bads"] = ["A1"]
+    raw.annotations.delete(np.flatnonzero(raw.annotations.description == "region/B"))
+    found = study(raw, identity=np.eye(5))
+    assert found.ch_names.tolist() == ["A2", "C1", "C2"]
+    np.testing.assert_array_equal(found.identity, np.eye(5)[[0, 3, 4]])
+    assert len(found.parts[0][0]) == 3
+    channels = list_channels([raw])
+    assert pick_labelled(channels, 0).tolist() == [0, 3, 4]
+    assert pick_labelled(channels, 1).tolist() == []
+
+
+def test_channel_without_usable_second(raw):
+    raw._data[3] = 0.0
+    with pytest.raises(ValueError, match=r"recording 0 \(subject 'sub-1'\).*B2\. Add"):
+        study(raw)
+
+
+def test_nothing_usable_in_all_channels(raw):
+    annotate(raw, 0.0, 10.0, ch_names=[["A1"]])
+    annotate(raw, 10.0, 10.0, ch_names=[["B1"]])
+    with pytest.raises(ValueError, match="no 1 s in which all of its 6 channels"):
+        study(raw)
+
+
+@pytest.mark.parametrize("shape", [(5, 2), (7, 2), (6,)])
+def test_identity_of_wrong_shape(raw, shape):
+    with pytest.raises(ValueError, match=r"'sub-1'\) have the shape .*\(6, n_comp"):
+        study(raw, identity=np.zeros(shape))
+
+
+@pytest.mark.parametrize("identity", [[[1, 2]] * 5 + [[1]], [["a"]] * 6])
+def test_identity_that_is_no_array(raw, identity):
+    with pytest.raises(ValueError, match="'sub-1'.* must be an array"):
+        study(raw, identity=identity)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_identity_that_is_not_finite(raw, value):
+    identity = np.zeros((6, 2))
+    identity[4, 1] = value
+    with pytest.raises(ValueError, match=r"'sub-1'\) is not finite for C1\."):
+        study(raw, identity=identity)
+
+
+def test_cut_signals(raw):
+    annotate(raw, 2.5, 0.5, ch_names=[["A1"]])
+    signals = read_signals(raw, np.arange(6), N_TIMES)
+    windows, starts = cut_signals(signals, slice(None), N_TIMES, 50)
+    assert starts[:6].tolist() == [0, 50, 100, 150, 300, 350]
+    assert windows.shape == (len(starts), 6, N_TIMES)
+    for window, start in zip(windows, starts, strict=True):
+        np.testing.assert_array_equal(window, raw.get_data()[:, start : start + 100])
+    _, starts = cut_signals(signals, [1, 2], N_TIMES, 50)
+    assert starts.tolist() == list(range(0, 1950, 50))
+
+
+# Several studies
+
+
+def test_take(raw):
+    whole = study(raw)
+    part = whole.take(["C1", "A2"])
+    assert part.ch_names.tolist() == ["C1", "A2"]
+    assert part.region.tolist() == ["C", "A"]
+    np.testing.assert_array_equal(part.identity, whole.identity[[4, 1]])
+    np.testing.assert_array_equal(part.scale, whole.scale[[4, 1]])
+    np.testing.assert_array_equal(part.mean, whole.mean[[4, 1]])
+    again = study(raw.copy().reorder_channels(["C1", "A2"]))
+    for (moments, seconds), (expected, of_expected) in zip(
+        part.parts, again.parts, strict=True
+    ):
+        assert seconds == of_expected
+        torch.testing.assert_close(moments, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_rescale(raw):
+    whole = study(raw)
+    scale = whole.scale * [1, 2, 0.5, 3, 1, 1]
+    rescaled = whole.rescale(whole.mean, scale)
+    np.testing.assert_array_equal(rescaled.scale, scale)
+    normal = rescaled.normalize(raw.get_data())
+    windows = normal.reshape(6, 20, 100).swapaxes(0, 1).astype(np.float32)
+    expected = compute_moments(torch.from_numpy(windows), BANK)
+    torch.testing.assert_close(
+        join_parts(rescaled.parts)[0], expected, atol=1e-4, rtol=1e-4
+    )
+
+
+def test_merged_scale_is_that_of_both(make_coupled):
+    X = [make_coupled("sub-1", "AB", seed=seed) for seed in (0, 1)]
+    X[1]._data *= np.array([1, 2, 3, 0.1])[:, None]
+    X[1]._data += 1e-4
+    merged = merge_studies([study(raw, bank=None) for raw in X])
+    together = np.concatenate([raw.get_data() for raw in X], axis=1)
+    np.testing.assert_allclose(merged.mean, together.mean(axis=1))
+    np.testing.assert_allclose(merged.scale, together.std(axis=1))
+
+
+def test_merged_identity_is_the_mean(make_coupled):
+    X = [make_coupled("sub-1", "AB", seed=seed) for seed in (0, 1)]
+    X[1].reorder_channels(["B2", "A1", "A2", "B1"])
+    studies = [
+        study(X[0], np.array([[1.0], [2], [3], [4]]), bank=None),
+        study(X[1], np.array([[40.0], [10], [20], [30]]), bank=None),
+    ]
+    merged = merge_studies(studies)
+    assert merged.ch_names.tolist() == ["A1", "A2", "B1", "B2"]
+    np.testing.assert_allclose(merged.identity[:, 0], [5.5, 11, 16.5, 22])
+
+
+def test_merged_channels_are_those_of_all(make_coupled):
+    studies = [
+        study(make_coupled("sub-1", regions, seed=seed), bank=None)
+        for seed, regions in enumerate(["AB", "CB", "A"])
+    ]
+    merged = merge_studies(studies)
+    assert merged.ch_names.tolist() == ["A1", "A2", "B1", "B2", "C1", "C2"]
+    assert merged.region.tolist() == list("AABBCC")
+    np.testing.assert_array_equal(merged.scale[4:], studies[1].scale[:2])
+
+
+def test_merged_moments(make_coupled):
+    X = [make_coupled("sub-1", "AB", duration=5.0, seed=seed) for seed in (0, 1)]
+    X[1]._data *= 3
+    X[1].reorder_channels(X[1].ch_names[::-1])
+    merged = merge_studies([study(raw) for raw in X])
+    assert sum(seconds for _, seconds in merged.parts) == 10
+    X[1].reorder_channels(X[0].ch_names)
+    data = np.concatenate([raw.get_data() for raw in X], axis=1)
+    normal = merged.normalize(data).astype(np.float32)
+    windows = torch.from_numpy(normal.reshape(4, 10, 100).swapaxes(0, 1).copy())
+    torch.testing.assert_close(
+        join_parts(merged.parts)[0],
+        compute_moments(windows, BANK),
+        atol=2e-2,  # the recordings' means differ a little
+        rtol=2e-2,
+    )
+
+
+def test_merged_moments_are_of_the_channels_of_the_first(make_coupled):
+    studies = [
+        study(make_coupled("sub-1", regions, duration=5.0, seed=seed))
+        for seed, regions in enumerate(["AB", "CBA", "A"])
+    ]
+    merged = merge_studies(studies)
+    assert merged.ch_names.tolist() == ["A1", "A2", "B1", "B2"]
+    assert sum(seconds for _, seconds in merged.parts) == 10
+
+
+def test_append_study(make_coupled):
+    first = study(make_coupled("sub-1", "A"), bank=None)
+    second = study(make_coupled("sub-1", "CB"), bank=None)
+    joined = append_study(first, second)
+    assert joined.ch_names.tolist() == ["A1", "A2", "C1", "C2", "B1", "B2"]
+    assert joined.region.tolist() == list("AACCBB")
+    np.testing.assert_array_equal(joined.scale, np.r_[first.scale, second.scale])
+    np.testing.assert_array_equal(joined.mean, np.r_[first.mean, second.mean])
+    assert joined.identity.shape == (6, 2)
