@@ -106,7 +106,8 @@ def crop_first(recording, ch_names, labelled, seconds, name):
                 f"few for {seconds:g} s that tell what its channels are. Give a "
                 "reference, or a shorter identity_duration."
             )
-        first, end = recording[:n_epochs].copy(), n_epochs * n_samples
+        first = recording[:n_epochs].load_data()  # a copy
+        end = n_epochs * n_samples
     else:
         start = _find_first(recording, ch_names, n_times, seconds, name)
         end = start + n_times
