@@ -476,11 +476,10 @@ def _write(recording, found, volts):
     sfreq = recording.info["sfreq"]
     for begin, end in missing.reshape(-1, 2):
         recording.annotations.append(
-            recording.first_time * (recording.info["meas_date"] is not None)
-            + begin / sfreq,
+            recording.first_time + begin / sfreq,
             (end - begin) / sfreq,
             NOT_PREDICTED,
-            [tuple(np.array(recording.ch_names)[picks])],
+            [[recording.ch_names[pick] for pick in picks]],
         )
 
 
@@ -528,6 +527,16 @@ def _find_regions(channels):
         raise ValueError(
             f"Expected channels of two regions at least, found {found}. Call "
             "set_regions on the recordings, or give y."
+        )
+    numbers = [
+        len(set(channels.region[pick_labelled(channels, index)]))
+        for index in np.unique(channels.recording)
+    ]
+    if max(numbers) < 2:
+        raise ValueError(
+            "All labelled channels of each recording are in a single region: there is "
+            "nothing to predict them from. Expected two regions in one recording at "
+            "least."
         )
     return regions
 
