@@ -115,22 +115,16 @@ class AnatomicalIdentity(_Identity):
         self.coord_frame_ = frames[0]
 
     def _identify(self, channels, rows, recording, index):
-        positions, frame = get_positions(recording, index)
+        _, frame = get_positions(recording, index)
         if frame != self.coord_frame_:
             raise ValueError(
                 f"Positions of {describe(index, recording)} are in the frame "
                 f"{frame!r}; in training they were in {self.coord_frame_!r}. Set a "
                 "montage in the same frame."
             )
-        points = np.array([positions[ch_name] for ch_name in channels.ch_name[rows]])
-        missing = channels.ch_name[rows][~np.isfinite(points).all(axis=1)]
-        if len(missing):
-            raise ValueError(
-                f"No position in {describe(index, recording)} for the channels "
-                f"{shorten_list(missing)}. Set a montage that has them, add them to "
-                "info['bads'], or use another identity."
-            )
-        return embed_positions(points)
+        return embed_positions(
+            locate_channels(recording, channels.ch_name[rows], index)
+        )
 
 
 class RegionIdentity(_Identity):
@@ -485,6 +479,41 @@ def get_positions(recording, index=None):
             "mne.transforms or montage.apply_trans."
         )
     return found["ch_pos"], found["coord_frame"]
+
+
+def locate_channels(recording, ch_names, index=None):
+    """Get the positions of some channels, none of which may be missing.
+
+    Parameters
+    ----------
+    recording : mne.io.Raw | mne.Epochs
+        The recording.
+    ch_names : sequence of str
+        The channels.
+    index : int | None
+        Index of the recording, for messages.
+
+    Returns
+    -------
+    points : ndarray, shape (n_channels, 3)
+        Metres.
+
+    Raises
+    ------
+    ValueError
+        As by `get_positions`, or if channels have no position.
+    """
+    positions, _ = get_positions(recording, index)
+    unknown = np.full(3, np.nan)
+    points = np.array([positions.get(ch_name, unknown) for ch_name in ch_names])
+    missing = np.array(ch_names)[~np.isfinite(points).all(axis=1)]
+    if len(missing):
+        raise ValueError(
+            f"No position in {describe(index, recording)} for the channels "
+            f"{shorten_list(missing)}. Set a montage that has them, add them to "
+            "info['bads'], or use another identity."
+        )
+    return points
 
 
 def _draw_vector(random_state, subject, ch_name):

@@ -230,7 +230,7 @@ class RegionReconstructor(BaseEstimator):
         channels = list_channels(recordings, picks=self.picks)
         return [np.zeros((n, 0)) for n in np.bincount(channels.recording)]
 
-    def _study(self, recordings, bank=None):
+    def _study(self, recordings, bank=None, n_parts=None):
         """Study all seconds of recordings; with moments, if there is a bank."""
         channels = list_channels(recordings, picks=self.picks)
         return [
@@ -241,6 +241,7 @@ class RegionReconstructor(BaseEstimator):
                 identity,
                 n_times=self.n_times_,
                 bank=bank,
+                n_parts=n_parts,
             )
             for index, (recording, identity) in enumerate(
                 zip(recordings, self._identify(recordings), strict=True)
@@ -344,26 +345,43 @@ class RegionReconstructor(BaseEstimator):
         is_target = channels.region[rows] == region
         signals = read_signals(recording, channels.pick[rows], self.n_times_)
         study = self._ask(study, channels.ch_name[rows], region)
-        hop = max(1, self.n_times_ // 2)
-        windows, starts = cut_signals(signals, ~is_target, self.n_times_, hop)
-        if not len(starts):
+        predicted, covered = self._predict_signals(signals, study, is_target)
+        if not covered.any():
             raise ValueError(
                 f"{describe(index, recording)} has no {self.window:g} s in which all "
                 f"{(~is_target).sum()} channels outside of {region!r} are usable (not "
                 "BAD_, finite, not flat). Add damaged channels to info['bads'], or use "
                 "shorter windows."
             )
-        predict = self._make_predictor(study, is_target)
-        pieces = []
-        for at in range(0, len(windows), CHUNK):
-            given = study.normalize(windows[at : at + CHUNK])
-            given[:, is_target] = 0.0
-            pieces.append(predict(torch.from_numpy(given.astype(np.float32))))
-        predicted, covered = _blend(torch.cat(pieces), starts, signals.data.shape[1])
         picks = channels.pick[rows]
         return Withheld(
             index, region, picks, is_target, study, signals, end, predicted, covered
         )
+
+    def _predict_signals(self, signals, study, is_target):
+        """Predict withheld channels from the signals of the others.
+
+        Returns
+        -------
+        predicted : ndarray, shape (n_targets, n_samples)
+            Z-scored; zero where nothing was predicted.
+        covered : ndarray of bool, shape (n_samples,)
+            Where something was.
+        """
+        hop = max(1, self.n_times_ // 2)
+        n_targets, n_samples = int(is_target.sum()), signals.data.shape[1]
+        sources = np.flatnonzero(~is_target[: len(signals.data)])
+        windows, starts = cut_signals(signals, sources, self.n_times_, hop)
+        predict = self._make_predictor(study, is_target)
+        pieces = [torch.zeros(0, n_targets, self.n_times_)]
+        for at in range(0, len(windows), CHUNK):
+            chunk = windows[at : at + CHUNK, sources]
+            given = np.zeros(
+                (len(chunk), len(is_target), self.n_times_), dtype=np.float32
+            )
+            given[:, sources] = study.take(study.ch_names[sources]).normalize(chunk)
+            pieces.append(predict(torch.from_numpy(given)))
+        return _blend(torch.cat(pieces), starts, n_samples)
 
     def _ask(self, study, ch_names, region):
         """Return what is known of the channels, in the way targets are asked for."""
@@ -591,7 +609,9 @@ def _find_in_reference(studies, ch_names, name):
             f"No recording of the reference is of the subject of {name}. Give "
             "recordings of the same subjects."
         )
-    merged = merge_studies(studies)
+    # moments tell of channels that are recorded together
+    whole = [s for s in studies if s.parts and set(ch_names) <= set(s.ch_names)]
+    merged = merge_studies(whole or studies)
     missing = [found for found in ch_names if found not in merged.ch_names]
     if missing:
         raise ValueError(

@@ -1,8 +1,7 @@
 """MaskedRegionReconstructor: predict a withheld region from the others."""
 
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import replace
-from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,41 +10,182 @@ from mne.utils import logger
 from sklearn.base import TransformerMixin
 from sklearn.model_selection import GroupKFold
 from sklearn.utils._param_validation import Interval, StrOptions
-from skorch import NeuralNet
-from skorch.callbacks import EarlyStopping, GradientNormClipping, LRScheduler
 
-from .adaptation import WeightPrior, learn_prior, update_weights
+from .adaptation import update_weights
 from .embedder import FunctionalEmbedder
 from .identity import cross_fit, make_identity
-from .moments import MomentLoss, join_parts
+from .linear_fit import LinearRecipe, read_weights
+from .moments import join_parts
 from .nets.mixing import FilterBank, LinearPath
+from .nets.reconstruction import (
+    MixedTransformer,
+    RegionTransformer,
+    ResidualTransformer,
+)
 from .reconstruction import RegionReconstructor, list_labelled
 from .recordings import find_subjects, list_channels
-from .segments import RAW_DURATION
-from .studies import Study, append_study, crop_first, merge_studies, study_recording
+from .segments import RAW_DURATION, read_signals
+from .studies import (
+    Study,
+    append_study,
+    crop_first,
+    cut_study,
+    merge_studies,
+    pick_labelled,
+    study_recording,
+)
 from .subjects import describe, get_subjects, shorten_list
-from .training import draw_seed, resolve_device, seeded_torch
-from .withholding import WithheldBatches, WithheldRegions, WithheldScore
+from .training import draw_seed, resolve_device
+from .transformer_fit import WithheldWindows, score_windows, train_transformer
+from .virtual import add_channels, find_centres
+from .withholding import WithheldRegions
 
 MIN_SUBJECTS = 5  # fewer are not enough to hold one out: the end of each recording is
 N_FOLDS = 5
+RESIDUAL_PATIENCE = 2
+TRANSFORMER_CHUNK = 32  # windows computed at a time
+MIN_GAIN = 0.002  # in r, for which the transformer beside the linear path is kept
 
 
 class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
+    """Predict the channels of a withheld region from the other regions.
+
+    Every channel is described by an identity, and the weights by which it is predicted
+    from any others are read from identities alone: fitted on patients whose electrodes
+    lie anywhere, it predicts patients and channels that it has not seen.
+
+    Parameters
+    ----------
+    identity : str | transformer
+        What tells a channel from others: "functional" (a `FunctionalEmbedder`), which
+        is learned, "anatomical" (its position), "region", "channel" (its number in the
+        recording), "random" or "none"; an `IdentityUnion`; or any transformer from a
+        list of recordings to a list of arrays (n_channels, n_components). Transformers
+        are cloned and fitted on the training recordings; those already fitted come
+        in a ``sklearn.frozen.FrozenEstimator``.
+    target_regions : None | list of str
+        The regions withheld in training; None stands for all.
+    query : "channel" | "region"
+        How a withheld channel is asked for: by its own identity; or by the mean
+        identity of its region in training, so that nothing of the channel is used,
+        not even its scale.
+    architecture : "mixed" | "transformer"
+        A linear path (`LinearPath`), and a transformer of what it leaves that is kept
+        if it helps; or the transformer of the paper (`RegionTransformer`).
+    window : float
+        Seconds of a window.
+    identity_duration : float
+        Seconds of a recording that tell what its channels are.
+    validation : "recordings" | "time"
+        What is held out to choose the number of epochs: the recordings of a fifth of
+        the subjects, or the last fifth of every recording. "time" suits predicting
+        later times of the same channels. Fewer than five subjects are always held
+        out in time.
+    picks : None | str | list of str
+        Channel types, or names, that take part; None stands for good sEEG, ECoG, DBS
+        and EEG channels. Channels without a region take no part.
+    n_latents : int
+        Number of latent sources of the linear path.
+    max_epochs, batch_size : int | None
+        Largest number of epochs, and regions or windows in a batch. None, here and
+        below, stands for the ``RECIPE`` of the network.
+    lr, weight_decay : float | None
+        Learning rate and weight decay of AdamW.
+    patience : int
+        Epochs without a better prediction of what is held out after which training
+        stops.
+    device : str
+        "auto" takes CUDA if there is one, else the CPU.
+    callbacks : list | None
+        Further callbacks of skorch.
+    net_params : dict | None
+        Further parameters of the skorch net.
+    random_state : int | RandomState | None
+        Seed. The same seed gives the same numbers on the CPU.
+
+    Attributes
+    ----------
+    regions_ : ndarray of str, shape (n_regions,)
+        The regions seen in training.
+    identity_ : transformer
+        The fitted identity.
+    net_ : skorch.NeuralNet
+        The trained net: of the linear path, or of the transformer.
+    residual_net_ : skorch.NeuralNet | None
+        The net of the transformer beside the linear path; None if it was dropped.
+    valid_r_ : dict of str to float
+        Correlation on windows held out in training, of the linear path alone
+        ("linear") and with the transformer ("mixed"); of "transformer".
+    history_ : skorch.history.History
+        The training curve of ``net_``.
+    search_history_ : skorch.history.History | None
+        The training curve of the search for the number of epochs.
+    n_epochs_ : int
+        Number of epochs that ``net_`` was trained for.
+    sfreq_, n_times_ : float, int
+        Sampling rate in Hz and number of samples of a window.
+
+    See Also
+    --------
+    FunctionalEmbedder : The functional identity.
+    IdentityUnion : Several identities side by side.
+
+    Notes
+    -----
+    *What is known of a channel.* Its identity and its scale come from ``reference``:
+    other recordings of the same channels, which are never scored. Without it, channels
+    known by subject and name from `fit` or `adapt` keep theirs; others use the first
+    ``identity_duration`` usable seconds of the recording, which are predicted but not
+    scored. Identities of training channels are cross-fitted over subjects while the
+    network learns.
+
+    *Signals* are z-scored by these scales; predictions are in volts again. Windows
+    overlap by a half and are blended. They lie where all sources are usable: not
+    annotated as ``BAD_``, finite and not flat.
+
+    *The loss* is the mean squared error + 0.05 (1 - r), without whose second term
+    predictions shrink [1]_. That of the linear path is computed from the second moments
+    of the recordings, which is exact and needs no windows.
+
+    *The sign* of a bipolar channel is arbitrary. Identities do not tell it, so that
+    waveforms of a new patient are predicted up to sign at best; `adapt` learns it.
+
+    References
+    ----------
+    .. [1] Javadzadeh et al., "Functional embeddings enable Aggregation of multi-area
+       SEEG recordings over subjects and sessions", arXiv:2510.27090 (preprint).
+
+    Examples
+    --------
+    >>> import mne_funcmap as mf
+    >>> X = mf.simulate_recordings(
+    ...     n_subjects=4, n_sessions=1, duration=20.0, sfreq=400.0, coupling=0.9
+    ... )
+    >>> X = mf.RecordingPreprocessor(h_freq=45, sfreq=100).fit_transform(X)
+    >>> rec = mf.MaskedRegionReconstructor("region", max_epochs=10).fit(X[:3])
+    >>> rec.evaluate(X[3:])[["subject", "region", "ch_name", "n_sources"]].head(2)
+      subject region ch_name  n_sources
+    0  sub-04    GPi    GPi1         16
+    1  sub-04    GPi    GPi2         16
+    >>> rec.predict(X[3:], regions="STN")[0].get_data().shape
+    (20, 2000)
+    """
+
     _parameter_constraints = {
-        "identity": [str, object],
-        "target_regions": [list, tuple, None],
+        "identity": "no_validation",
+        "target_regions": [list, tuple, np.ndarray, None],
         "query": [StrOptions({"channel", "region"})],
+        "architecture": [StrOptions({"mixed", "transformer"})],
         "window": [Interval(Real, 0, None, closed="neither")],
         "identity_duration": [Interval(Real, 0, None, closed="neither")],
         "validation": [StrOptions({"recordings", "time"})],
         "picks": [str, list, tuple, None],
         "n_latents": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "lr": [Interval(Real, 0, None, closed="neither"), None],
+        "weight_decay": [Interval(Real, 0, None, closed="left"), None],
         "patience": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
         "device": [str],
         "callbacks": [list, None],
         "net_params": [dict, None],
@@ -58,16 +198,17 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         *,
         target_regions=None,
         query="channel",
+        architecture="mixed",
         window=1.0,
         identity_duration=10.0,
         validation="recordings",
         picks=None,
         n_latents=64,
-        max_epochs=60,
+        max_epochs=None,
+        batch_size=None,
+        lr=None,
+        weight_decay=None,
         patience=15,
-        batch_size=32,
-        lr=5e-3,
-        weight_decay=1e-2,
         device="auto",
         callbacks=None,
         net_params=None,
@@ -76,16 +217,17 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         self.identity = identity
         self.target_regions = target_regions
         self.query = query
+        self.architecture = architecture
         self.window = window
         self.identity_duration = identity_duration
         self.validation = validation
         self.picks = picks
         self.n_latents = n_latents
         self.max_epochs = max_epochs
-        self.patience = patience
         self.batch_size = batch_size
         self.lr = lr
         self.weight_decay = weight_decay
+        self.patience = patience
         self.device = device
         self.callbacks = callbacks
         self.net_params = net_params
@@ -115,14 +257,14 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             If channels are asked for by region, or a recording has no subject id.
         """
         recordings = self._check_fitted(X)
-        if self.query == "region" or self.linear_ is None:
+        if self.query == "region" or self.architecture == "transformer":
             raise ValueError(
                 "adapt needs query='channel' and architecture='mixed', got "
                 f"query={self.query!r} and architecture={self.architecture!r}."
             )
         get_subjects(recordings)  # channels are known by their subject
         adapted = copy(self)
-        known = self._remember(self._study(recordings, self.linear_.bank))
+        known = self._remember(self._study(recordings, self._bank))
         adapted.known_ = self.known_ | known
         adapted.adapted_ = self.adapted_ | set(known)
         return adapted
@@ -156,6 +298,11 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             )
         ]
 
+    @property
+    def history_(self):
+        """The training curve."""
+        return self.net_.history
+
     def add_region(self, X, region, n_channels=1):
         """Add virtual channels of a region that was not recorded.
 
@@ -188,7 +335,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             )
         channels = list_channels(recordings, picks=self.picks)
         studies, _ = self._study_before(recordings, channels, None, region)
-        identity = self._find_centres(region, n_channels)
+        identity = find_centres(self.region_identities_[region], n_channels)
         return [
             self._add_virtual(recording, index, channels, study, region, identity)
             for index, (recording, study) in enumerate(
@@ -197,11 +344,59 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         ]
 
     def _learn(self, recordings, channels):
-        """Fit the identity, then the network."""
+        """Fit the identity, then the networks."""
         self._check_targets()
         seed = draw_seed(self.random_state)
         groups = find_subjects(recordings)
-        bank = FilterBank(self.sfreq_, self.n_times_)
+        self._bank = FilterBank(self.sfreq_, self.n_times_)
+        studies = self._study_training(recordings, channels, groups, seed)
+        self._summarize_regions(studies)
+        split = self._split(studies, groups)
+        self._fit_nets(recordings, channels, studies, split, seed)
+
+    def _fit_nets(self, recordings, channels, studies, split, seed):
+        """Train what the architecture consists of."""
+        settings = {
+            "module": {
+                "n_identity": len(self.identity_mean_),
+                "sfreq": self.sfreq_,
+                "n_times": self.n_times_,
+            },
+            "device": resolve_device(self.device),
+            "seed": seed,
+            "patience": self.patience,
+        }
+        windows = [
+            cut_study(recording, channels, index, study, self.n_times_)
+            for index, (recording, study) in enumerate(
+                zip(recordings, studies, strict=True)
+            )
+        ]
+        data = (studies, windows, split)
+        self.residual_net_, self.valid_r_ = None, {}
+        if self.architecture == "transformer":
+            recipe = self._complete(RegionTransformer.RECIPE)
+            self.net_, valid = self._fit_transformer(
+                RegionTransformer, settings["module"], recipe, data, settings
+            )
+            self.n_epochs_, self.search_history_ = len(self.net_.history), None
+            self.valid_r_["transformer"] = score_windows(self.net_, valid)[1]
+            return
+        searched = self._fit_linear(studies, split, settings)
+        if split is not None:
+            self._fit_residual(searched, data, settings)
+
+    def _complete(self, recipe):
+        """Return a recipe with the parameters that were set."""
+        given = {name: getattr(self, name, None) for name in recipe}
+        return recipe | {k: value for k, value in given.items() if value is not None}
+
+    def _study_training(self, recordings, channels, groups, seed):
+        """Fit the identity, and study the training recordings as new ones will be.
+
+        Identities are cross-fitted, and scales are those of the seconds that tell what
+        a channel is; moments are of all seconds.
+        """
         self.identity_ = self._make_identity(seed)
         names = [list_labelled(channels, i) for i in range(len(recordings))]
         pieces = [
@@ -209,29 +404,36 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             for i, (raw, of_raw) in enumerate(zip(recordings, names, strict=True))
         ]
         crossed = cross_fit(self.identity_, recordings, pieces, groups)
-        _check_lengths(crossed, recordings)
-        stacked = np.concatenate(crossed)
-        self.identity_mean_ = stacked.mean(axis=0)
-        self.identity_scale_ = float(np.sqrt(stacked.var(axis=0).mean())) or 1.0
-        whole = self._study(recordings, bank)
-        self.known_, self.adapted_ = self._remember(whole), frozenset()
+        self._measure_identities(crossed, recordings)
+        whole = self._study(recordings, self._bank)
+        self.known_, self.adapted_ = (
+            self._remember(whole, keep_parts=False),
+            frozenset(),
+        )
         studies = []
         for index, (study, piece) in enumerate(zip(whole, pieces, strict=True)):
+            identity = self._scale_identity(crossed[index])
             of_piece = study_recording(
-                piece,
-                channels,
-                index,
-                self._scale_identity(crossed[index]),
-                n_times=self.n_times_,
+                piece, channels, index, identity, n_times=self.n_times_
             )
-            studies.append(
-                replace(
-                    study.rescale(of_piece.mean, of_piece.scale),
-                    identity=of_piece.identity,
-                )
+            study = study.rescale(of_piece.mean, of_piece.scale)
+            studies.append(replace(study, identity=of_piece.identity))
+        return studies
+
+    def _measure_identities(self, identities, recordings):
+        """Keep the mean and the scale of identities."""
+        shapes = [np.shape(values) for values in identities]
+        odd = [i for i, shape in enumerate(shapes) if shape[1:] != shapes[0][1:]]
+        if odd:
+            raise ValueError(
+                f"Identities have the shape {shapes[0]} in "
+                f"{describe(0, recordings[0])} and {shapes[odd[0]]} in "
+                f"{describe(odd[0], recordings[odd[0]])}: expected (n_channels, "
+                "n_components) with one n_components. Check the transformer."
             )
-        self._summarize_regions(studies)
-        self._fit_linear(studies, groups, seed)
+        stacked = np.concatenate(identities)
+        self.identity_mean_ = stacked.mean(axis=0)
+        self.identity_scale_ = float(np.sqrt(stacked.var(axis=0).mean())) or 1.0
 
     def _check_targets(self):
         """Raise unless some training recording has the target regions."""
@@ -248,8 +450,10 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             return self.regions_
         return np.array(self.target_regions)
 
-    def _remember(self, studies):
+    def _remember(self, studies, *, keep_parts=True):
         """Return the studies of recordings by subject, where that is known."""
+        if not keep_parts:
+            studies = [replace(study, parts=()) for study in studies]
         by_subject = {}
         for study in studies:
             if study.subject is not None:
@@ -276,105 +480,94 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         queries = self.region_queries_ if self.query == "region" else None
         return WithheldRegions(studies, self._get_targets(), queries)
 
-    def _fit_linear(self, studies, groups, seed):
-        """Train the linear path, and learn how to adapt it."""
-        train, valid = self._split(studies, groups)
-        self.n_epochs_, self.search_history_ = self.max_epochs, None
-        prior = WeightPrior(
-            n_identity=len(self.identity_mean_),
-            n_filters=FilterBank(self.sfreq_, self.n_times_).n_filters,
-        )
-        if train is not None:
-            score = WithheldScore(self._withhold(_join_studies(valid)))
-            stop = EarlyStopping(
-                "valid_r",
-                lower_is_better=False,
-                patience=self.patience,
-                load_best=True,
-                sink=logger.debug,
-            )
-            net = self._train(
-                _join_studies(train), seed, [("score", score), ("stop", stop)]
-            )
-            self.search_history_ = net.history
-            self.n_epochs_ = int(np.argmax(net.history[:, "valid_r"])) + 1
-            self._learn_prior(prior, net, valid, seed)
-        self.prior_ = prior
-        self.net_ = self._train(_join_studies(studies), seed)
-        self.history_ = self.net_.history
-        self.linear_ = self.net_.module_
-
     def _split(self, studies, groups):
-        """Return the studies to train on and to stop by, or None twice.
+        """Return which recordings to train on and to stop by.
 
-        Those held out in time keep their parts, the last of which is scored.
+        Returns
+        -------
+        split : tuple of (list of int, list of int | None) | None
+            Indices of recordings; None as the second: the last part of each is held
+            out; None alone: nothing can be.
         """
-        usable = [study for study in studies if len(np.unique(study.region)) > 1]
-        groups = groups[[len(np.unique(study.region)) > 1 for study in studies]]
-        if self.validation == "recordings" and len(np.unique(groups)) >= MIN_SUBJECTS:
+        usable = [i for i, s in enumerate(studies) if len(np.unique(s.region)) > 1]
+        n_subjects = len(np.unique(groups[usable]))
+        if self.validation == "recordings" and n_subjects >= MIN_SUBJECTS:
             splitter = GroupKFold(N_FOLDS, shuffle=True, random_state=0)
-            train, valid = next(splitter.split(usable, groups=groups))
-            return [usable[i] for i in train], [usable[i] for i in valid]
-        early = [s for s in usable if len(s.parts) > 1]
-        if not early:
-            return None, None
-        return [replace(s, parts=s.parts[:-1]) for s in early], early
+            parts = next(splitter.split(usable, groups=groups[usable]))
+            return tuple([usable[i] for i in part] for part in parts)
+        early = [i for i in usable if len(studies[i].parts) > 1]
+        return (early, None) if early else None
 
-    def _train(self, studies, seed, callbacks=()):
-        """Train a linear path."""
-        regions = self._withhold(studies)
-        n_batches = WithheldBatches.count(len(regions), self.batch_size)
-        n_epochs = self.max_epochs if callbacks else self.n_epochs_
-        schedule = LRScheduler(
-            torch.optim.lr_scheduler.OneCycleLR,
-            max_lr=self.lr,
-            total_steps=n_epochs * n_batches,
-            pct_start=0.1,
-            step_every="batch",
+    def _fit_linear(self, studies, split, settings):
+        """Train the linear path, and learn how to adapt it."""
+        fit = LinearRecipe(
+            withhold=self._withhold,
+            module=settings["module"] | {"n_latents": self.n_latents},
+            recipe=self._complete(LinearPath.RECIPE),
+            patience=self.patience,
+            net_params=self.net_params or {},
+            callbacks=self.callbacks or [],
+            device=settings["device"],
+            seed=settings["seed"],
         )
-        with seeded_torch(seed):
-            params = {
-                "module": LinearPath,
-                "module__n_identity": len(self.identity_mean_),
-                "module__sfreq": self.sfreq_,
-                "module__n_times": self.n_times_,
-                "module__n_latents": self.n_latents,
-                "criterion": MomentLoss,
-                "criterion__centre": FilterBank(self.sfreq_, self.n_times_).centre,
-                "optimizer": torch.optim.AdamW,
-                "optimizer__weight_decay": self.weight_decay,
-                "lr": self.lr,
-                "max_epochs": n_epochs,
-                "batch_size": self.batch_size,
-                "iterator_train": partial(WithheldBatches, seed=seed),
-                "iterator_valid": WithheldBatches,
-                "train_split": None,
-                "callbacks": [
-                    ("clip", GradientNormClipping(1.0)),
-                    ("schedule", schedule),
-                    *callbacks,
-                    *(self.callbacks or ()),
-                ],
-                "device": resolve_device(self.device),
-                "verbose": 0,
-            }
-            net = NeuralNet(**params | (self.net_params or {})).initialize()
-            net.partial_fit(regions)
-        return net
+        self.n_epochs_, self.search_history_ = fit.recipe["max_epochs"], None
+        searched, held_out = None, []
+        if split is not None:
+            train, held_out = _apply_split(studies, split)
+            searched, self.n_epochs_ = fit.search(train, held_out)
+            self.search_history_ = searched.history
+        self.prior_ = fit.learn_prior(searched, held_out)
+        self.net_ = fit.train(studies, self.n_epochs_)
+        self.linear_ = self.net_.module_
+        return searched
 
-    def _learn_prior(self, prior, net, studies, seed):
-        """Learn how far weights of a recording lie from what its identities tell."""
-        cases = []
-        for index, region in self._withhold(studies).items:
-            study = studies[index]
-            if len(study.parts) > 1:
-                is_target = study.region == region
-                weights = _get_weights(net, study, is_target)
-                cases.append((study, is_target, weights))
-        if cases:
-            centre = net.module_.bank.centre
-            with seeded_torch(seed):
-                learn_prior(prior, cases, centre=centre, seed=seed)
+    def _fit_transformer(self, module, params, recipe, data, settings):
+        """Train a transformer on windows."""
+        studies, windows, split = data
+        parts = _split_windows(windows, split)
+        queries = self.region_queries_ if self.query == "region" else None
+        train, valid = (
+            WithheldWindows(studies, part, self._get_targets(), queries, seed)
+            for part, seed in zip(parts, (settings["seed"], None), strict=True)
+        )
+        return train_transformer(
+            module,
+            params,
+            train,
+            valid,
+            recipe=recipe,
+            patience=settings["patience"],
+            callbacks=self.callbacks or [],
+            net_params=self.net_params or {},
+            device=settings["device"],
+            seed=settings["seed"],
+        ), valid
+
+    def _fit_residual(self, searched, data, settings):
+        """Train a transformer on what the linear path leaves; keep it if it helps.
+
+        It is judged beside the linear path that was trained without what is held out.
+        """
+        params = settings["module"] | {"n_latents": self.n_latents}
+        settings = settings | {"patience": RESIDUAL_PATIENCE}
+        params |= {"linear": deepcopy(searched.module_)}
+        net, valid = self._fit_transformer(
+            MixedTransformer, params, ResidualTransformer.RECIPE, data, settings
+        )
+        alone = deepcopy(net)
+        for values in alone.module_.residual.head.parameters():
+            values.data = torch.zeros_like(values)
+        self.valid_r_ = {
+            "linear": score_windows(alone, valid)[1],
+            "mixed": score_windows(net, valid)[1],
+        }
+        logger.info(
+            "On what was held out r is {linear:.3f} by the linear path alone and "
+            "{mixed:.3f} with the transformer.".format(**self.valid_r_)
+        )
+        if self.valid_r_["mixed"] > self.valid_r_["linear"] + MIN_GAIN:
+            net.module_.linear = self.linear_
+            self.residual_net_ = net
 
     def _make_identity(self, seed):
         """Return the unfitted identity, whose segments fit into what is read."""
@@ -417,16 +610,36 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
 
     def _make_predictor(self, study, is_target):
         """Return the function that predicts withheld channels in windows."""
-        weights = _get_weights(self.net_, study, is_target)
+        if self.architecture == "transformer":
+            return self._make_windows_predictor(self.net_, study, is_target)
+        weights = read_weights(self.net_, study, is_target)
         if study.subject in self.adapted_ and study.parts:
             weights = self._update(weights, study, is_target)
-        device = self.net_.device
-        bank = self.linear_.bank
+        elif self.residual_net_ is not None:
+            return self._make_windows_predictor(self.residual_net_, study, is_target)
+        weights = weights[None].to(self.net_.device)
 
         def predict(windows):
             with torch.no_grad():
-                filtered = bank(windows.to(device)).flatten(1, 2)
-                return (weights.flatten(1).to(device) @ filtered).cpu()
+                return self.linear_.apply(windows.to(self.net_.device), weights).cpu()
+
+        return predict
+
+    def _make_windows_predictor(self, net, study, is_target):
+        """Return the function that predicts windows by a transformer."""
+        given = _describe_withheld(study, is_target, net.device)
+        module = net.module_.eval()
+
+        def predict(windows):
+            with torch.no_grad():
+                pieces = [
+                    module(
+                        part.to(net.device),
+                        *(v.expand(len(part), *v.shape) for v in given),
+                    )
+                    for part in windows.split(TRANSFORMER_CHUNK)
+                ]
+                return torch.cat(pieces).cpu()
 
         return predict
 
@@ -446,31 +659,93 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
                 self.linear_.bank.centre,
             )
 
+    def _extract(self, recording, index, channels, study):
+        """Return the features of the windows of a recording, (n_windows, n)."""
+        windows = cut_study(recording, channels, index, study, self.n_times_)
+        if not len(windows):
+            raise ValueError(
+                f"{describe(index, recording)} has no {self.window:g} s in which all "
+                f"of its {len(study.ch_names)} channels are usable. Add damaged "
+                "channels to info['bads'], or use shorter windows."
+            )
+        device = self.net_.device
+        nothing = np.zeros(len(study.ch_names), dtype=bool)
+        identity, is_source, *_ = _describe_withheld(study, nothing, device)
+        module = self.net_.module_.eval()
+        features = []
+        with torch.no_grad():
+            for part in windows.split(TRANSFORMER_CHUNK):
+                part = part.to(device)
+                if self.architecture == "transformer":
+                    shape = (len(part), -1, -1)
+                    found = module.encode(
+                        part, identity.expand(shape), is_source.expand(shape[:2])
+                    )
+                else:
+                    estimate = module.estimate(identity[None], is_source[None])
+                    latents = module.apply(part, estimate)
+                    found = latents.square().mean(dim=-1).clamp(min=1e-6).log()
+                features.append(found.cpu())
+        return torch.cat(features).numpy()
 
-def _get_weights(net, study, is_target):
-    """Return the weights of a linear path for withheld channels, on the CPU."""
-    module = net.module_.eval()
-    with torch.no_grad():
-        weights = module(
-            torch.from_numpy(study.identity)[None].to(net.device),
-            torch.from_numpy(~is_target)[None].to(net.device),
-            torch.from_numpy(np.flatnonzero(is_target))[None].to(net.device),
+    def _add_virtual(self, recording, index, channels, study, region, identity):
+        """Return a copy of a recording with virtual channels."""
+        rows = pick_labelled(channels, index)
+        rows = rows[channels.region[rows] != region]
+        names = [f"{region}-virtual{i + 1}" for i in range(len(identity))]
+        virtual = Study(
+            subject=study.subject,
+            ch_names=np.array(names),
+            region=np.full(len(names), region),
+            identity=identity,
+            mean=np.zeros(len(names)),
+            scale=np.full(len(names), self.region_scales_[region]),
         )
-    return weights[0].cpu()
+        asked = append_study(replace(study, parts=()), virtual)
+        is_target = np.arange(len(asked.ch_names)) >= len(rows)
+        signals = read_signals(recording, channels.pick[rows], self.n_times_)
+        predicted, _ = self._predict_signals(signals, asked, is_target)
+        volts = predicted * virtual.scale[:, None]
+        return add_channels(recording, names, region, volts)
 
 
-def _join_studies(studies):
-    """Return studies whose parts are joined into one."""
-    return [replace(study, parts=(join_parts(study.parts),)) for study in studies]
+def _describe_withheld(study, is_target, device):
+    """Return what transformers are told of a recording, without a batch axis."""
+    targets = torch.from_numpy(np.flatnonzero(is_target))
+    given = (
+        torch.from_numpy(study.identity),
+        torch.from_numpy(~is_target),
+        targets,
+        torch.ones(len(targets), dtype=torch.bool),
+    )
+    return tuple(values.to(device) for values in given)
 
 
-def _check_lengths(identities, recordings):
-    """Raise unless all identities are of one length."""
-    lengths = [np.shape(values)[-1] for values in identities]
-    odd = [i for i, length in enumerate(lengths) if length != lengths[0]]
-    if odd:
-        raise ValueError(
-            f"Identities have {lengths[0]} components in {describe(0, recordings[0])} "
-            f"and {lengths[odd[0]]} in {describe(odd[0], recordings[odd[0]])}: "
-            "expected one length. Check the transformer that gives them."
+def _apply_split(studies, split):
+    """Return the studies to train on, and those held out."""
+    train, valid = split
+    if valid is not None:
+        return [studies[i] for i in train], [studies[i] for i in valid]
+    held_out = [studies[i] for i in train]
+    return [replace(study, parts=study.parts[:-1]) for study in held_out], held_out
+
+
+def _split_windows(windows, split):
+    """Return windows of all recordings to train on, and those held out."""
+    if split is None:
+        return windows, windows
+    train, valid = split
+    nothing = [of_one[:0] for of_one in windows]
+    if valid is not None:
+        return tuple(
+            [
+                w if i in part else n
+                for i, (w, n) in enumerate(zip(windows, nothing, strict=True))
+            ]
+            for part in (train, valid)
         )
+    bounds = [len(of_one) - len(of_one) // 5 for of_one in windows]
+    return (
+        [w[:bound] for w, bound in zip(windows, bounds, strict=True)],
+        [w[bound:] for w, bound in zip(windows, bounds, strict=True)],
+    )

@@ -131,7 +131,9 @@ def _find_first(recording, ch_names, n_times, seconds, name):
     return starts[0]
 
 
-def study_recording(recording, channels, index, identity, *, n_times, bank=None):
+def study_recording(
+    recording, channels, index, identity, *, n_times, bank=None, n_parts=None
+):
     """Study the labelled channels of a recording.
 
     Parameters
@@ -148,6 +150,9 @@ def study_recording(recording, channels, index, identity, *, n_times, bank=None)
         Number of samples of a window.
     bank : FilterBank | None
         The filters, if moments are wanted.
+    n_parts : int | None
+        Of so many parts of equal length, as far as there are windows; None stands for
+        parts that end at 10, 20 and 40 s, and the last fifth.
 
     Returns
     -------
@@ -187,21 +192,52 @@ def study_recording(recording, channels, index, identity, *, n_times, bank=None)
     length = n_times / recording.info["sfreq"]
     parts = [
         (compute_moments(part, bank), len(part) * length)
-        for part in windows.split(_divide(len(windows), length))
+        for part in windows.split(_divide(len(windows), length, n_parts))
     ]
     return replace(study, parts=tuple(parts))
 
 
-def _divide(n_windows, length):
+def _divide(n_windows, length, n_parts=None):
     """Return the numbers of windows of the parts of a recording.
 
-    The last fifth is a part, and before it the parts end at 10, 20 and 40 s.
+    The last fifth is a part, and before it the parts end at 10, 20 and 40 s; or they
+    are of equal length.
     """
+    if n_parts is not None:
+        n_parts = min(n_parts, n_windows)
+        return np.diff(np.arange(n_parts + 1) * n_windows // n_parts).tolist()
     last = n_windows - n_windows // 5
     ends = [round(seconds / length) for seconds in PART_ENDS]
     ends = [end for end in ends if 0 < end < last]
     bounds = np.unique([0, *ends, last, n_windows])
     return np.diff(bounds).tolist()
+
+
+def cut_study(recording, channels, index, study, n_times):
+    """Cut a recording into windows of its labelled channels, end to end.
+
+    Parameters
+    ----------
+    recording : mne.io.Raw | mne.Epochs
+        The recording.
+    channels : Channels
+        The table of the list of recordings.
+    index : int
+        Which of them it is.
+    study : Study
+        What is known of it.
+    n_times : int
+        Number of samples of a window.
+
+    Returns
+    -------
+    windows : torch.Tensor, shape (n_windows, n_channels, n_times)
+        Windows in which all these channels are usable, z-scored.
+    """
+    rows = pick_labelled(channels, index)
+    signals = read_signals(recording, channels.pick[rows], n_times)
+    windows = cut_signals(signals, slice(None), n_times, n_times)[0]
+    return torch.from_numpy(study.normalize(windows).astype(np.float32))
 
 
 def cut_signals(signals, rows, n_times, hop):

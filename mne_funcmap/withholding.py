@@ -29,8 +29,7 @@ class WithheldRegions(Dataset):
         self.items = [
             (index, region)
             for index, study in enumerate(studies)
-            for region in targets
-            if 0 < np.count_nonzero(study.region == region) < len(study.region)
+            for region in list_withheld(study, targets)
         ]
 
     def __len__(self):
@@ -56,6 +55,25 @@ class WithheldRegions(Dataset):
         """Return the number of channels of each item, (n_items,)."""
         sizes = np.array([len(study.region) for study in self.studies])
         return sizes[[index for index, _ in self.items]]
+
+
+def list_withheld(study, targets):
+    """List the regions of a recording that can be withheld.
+
+    Parameters
+    ----------
+    study : Study
+        The recording.
+    targets : sequence of str
+        The regions that are withheld.
+
+    Returns
+    -------
+    regions : list of str
+        Those it has, if it has others as well.
+    """
+    found = set(study.region)
+    return [region for region in targets if region in found and len(found) > 1]
 
 
 class WithheldBatches:

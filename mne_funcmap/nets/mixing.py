@@ -108,6 +108,7 @@ class LinearPath(nn.Module):
     """
 
     MIN_NOISE = 1e-3
+    RECIPE = {"max_epochs": 60, "batch_size": 32, "lr": 5e-3, "weight_decay": 1e-2}
 
     def __init__(
         self, *, n_identity, sfreq, n_times, n_latents=64, n_hidden=256, dropout=0.2

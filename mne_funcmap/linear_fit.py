@@ -1,0 +1,202 @@
+"""Training of the linear path, and of how it adapts."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from mne.utils import logger
+from skorch import NeuralNet
+from skorch.callbacks import EarlyStopping, GradientNormClipping, LRScheduler
+
+from .adaptation import WeightPrior, learn_prior
+from .moments import MomentLoss, join_parts
+from .nets.mixing import FilterBank, LinearPath
+from .training import seeded_torch
+from .withholding import WithheldBatches, WithheldScore
+
+
+@dataclass(frozen=True)
+class LinearRecipe:
+    """What the training of a linear path needs.
+
+    Attributes
+    ----------
+    withhold : callable
+        From a list of `Study` to `WithheldRegions`.
+    module : dict
+        Parameters of `LinearPath`.
+    recipe : dict
+        ``max_epochs``, ``batch_size``, ``lr`` and ``weight_decay``.
+    patience : int
+        Epochs without a better score after which the search ends.
+    net_params : dict
+        Further parameters of the skorch net.
+    callbacks : list
+        Further callbacks.
+    device : str
+        Where to compute.
+    seed : int
+        Seed.
+    """
+
+    withhold: callable
+    module: dict
+    recipe: dict
+    patience: int
+    net_params: dict
+    callbacks: list
+    device: str
+    seed: int
+
+    def train(self, studies, n_epochs, callbacks=()):
+        """Train a linear path.
+
+        Parameters
+        ----------
+        studies : list of Study
+            Recordings with moments.
+        n_epochs : int
+            Number of epochs.
+        callbacks : sequence of tuple
+            Named callbacks.
+
+        Returns
+        -------
+        net : skorch.NeuralNet
+            The trained net.
+        """
+        regions = self.withhold(_join_studies(studies))
+        n_batches = WithheldBatches.count(len(regions), self.recipe["batch_size"])
+        schedule = LRScheduler(
+            torch.optim.lr_scheduler.OneCycleLR,
+            max_lr=self.recipe["lr"],
+            total_steps=n_epochs * n_batches,
+            pct_start=0.1,
+            step_every="batch",
+        )
+        params = {
+            "module": LinearPath,
+            **{f"module__{name}": value for name, value in self.module.items()},
+            "criterion": MomentLoss,
+            "criterion__centre": self._make_bank().centre,
+            "optimizer": torch.optim.AdamW,
+            "optimizer__weight_decay": self.recipe["weight_decay"],
+            "lr": self.recipe["lr"],
+            "max_epochs": n_epochs,
+            "batch_size": self.recipe["batch_size"],
+            "iterator_train": partial(WithheldBatches, seed=self.seed),
+            "iterator_valid": WithheldBatches,
+            "train_split": None,
+            "callbacks": [
+                ("clip", GradientNormClipping(1.0)),
+                ("schedule", schedule),
+                *callbacks,
+                *self.callbacks,
+            ],
+            "device": self.device,
+            "verbose": 0,
+        }
+        with seeded_torch(self.seed):
+            net = NeuralNet(**params | self.net_params).initialize()
+            net.partial_fit(regions)
+        losses = net.history[:, "train_loss"]
+        if not np.isfinite(losses).all():
+            raise RuntimeError(
+                f"The training diverged: the loss of epoch {len(losses)} is "
+                f"{losses[-1]}. Lower lr, or check the signals."
+            )
+        return net
+
+    def search(self, train, valid):
+        """Train without what is held out, and stop where that is predicted best.
+
+        Parameters
+        ----------
+        train, valid : list of Study
+            What to train on, and what is held out.
+
+        Returns
+        -------
+        net : skorch.NeuralNet
+            The net after its best epoch.
+        n_epochs : int
+            The number of that epoch.
+        """
+        regions = self.withhold(_join_studies(valid))
+        stop = EarlyStopping(
+            "valid_r",
+            lower_is_better=False,
+            patience=self.patience,
+            load_best=True,
+            sink=logger.debug,
+        )
+        callbacks = [("score", WithheldScore(regions)), ("stop", stop)]
+        net = self.train(train, self.recipe["max_epochs"], callbacks)
+        return net, int(np.argmax(net.history[:, "valid_r"])) + 1
+
+    def learn_prior(self, net, studies):
+        """Learn how far weights of a recording lie from what its identities tell.
+
+        Parameters
+        ----------
+        net : skorch.NeuralNet | None
+            A net that was not trained on the ends of the recordings.
+        studies : list of Study
+            Recordings whose last part was held out.
+
+        Returns
+        -------
+        prior : WeightPrior
+            The prior of weights; untrained without recordings of two parts.
+        """
+        with seeded_torch(self.seed):
+            prior = WeightPrior(
+                n_identity=self.module["n_identity"],
+                n_filters=self._make_bank().n_filters,
+            )
+        cases = []
+        for index, region in self.withhold(studies).items if net else []:
+            study = studies[index]
+            if len(study.parts) > 1:
+                is_target = study.region == region
+                cases.append((study, is_target, read_weights(net, study, is_target)))
+        if cases:
+            centre = net.module_.bank.centre
+            learn_prior(prior, cases, centre=centre, seed=self.seed)
+        return prior
+
+    def _make_bank(self):
+        return FilterBank(self.module["sfreq"], self.module["n_times"])
+
+
+def read_weights(net, study, is_target):
+    """Return the weights of a linear path for withheld channels.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        With a `LinearPath`.
+    study : Study
+        The recording.
+    is_target : ndarray of bool, shape (n_channels,)
+        Which channels are withheld.
+
+    Returns
+    -------
+    weights : torch.Tensor, shape (n_targets, n_channels, n_filters)
+        The weights, on the CPU.
+    """
+    module = net.module_.eval()
+    with torch.no_grad():
+        weights = module(
+            torch.from_numpy(study.identity)[None].to(net.device),
+            torch.from_numpy(~is_target)[None].to(net.device),
+            torch.from_numpy(np.flatnonzero(is_target))[None].to(net.device),
+        )
+    return weights[0].cpu()
+
+
+def _join_studies(studies):
+    """Return studies whose parts are joined into one."""
+    return [replace(study, parts=(join_parts(study.parts),)) for study in studies]

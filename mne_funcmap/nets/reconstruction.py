@@ -1,0 +1,352 @@
+"""Transformers that predict the windows of withheld channels."""
+
+import math
+
+import torch
+from torch import nn
+
+PATCH = 0.025  # seconds
+
+
+class RegionTransformer(nn.Module):
+    """The encoder-decoder transformer of the paper, over channels and patches of time.
+
+    A signal flows as follows, with P patches of 25 ms::
+
+        windows (n, n_channels, n_times), zero where withheld
+            -> convolution of each patch          (n, n_channels, P, n_dim)
+            beside the projected identity         (n, n_channels, P, 2 n_dim)
+            -> linear, mark of a source, time, LayerNorm
+            -> encoder over all tokens of sources (n, n_channels * P, n_dim)
+        queries: a base for each patch beside the projected identity of the target
+            -> linear, mark of a query, time, LayerNorm
+            -> decoder, which attends to the encoded sources
+                                                  (n, n_targets * P, n_dim)
+            -> linear: the samples of each patch  (n, n_targets, n_times)
+
+    Tokens that are padding, or of withheld channels, are masked in every attention.
+
+    Parameters
+    ----------
+    n_identity : int
+        Length of an identity.
+    sfreq : float
+        Sampling rate in Hz.
+    n_times : int
+        Number of samples of a window.
+    n_dim, n_heads, n_layers, n_forward : int
+        Width of tokens, attention heads, layers of encoder and of decoder, and width
+        of the feed-forward layers.
+    dropout : float
+        Share of units left out in training; not of attention weights.
+    """
+
+    RECIPE = {"max_epochs": 150, "batch_size": 128, "lr": 2e-4, "weight_decay": 1e-2}
+
+    def __init__(
+        self,
+        *,
+        n_identity,
+        sfreq,
+        n_times,
+        n_dim=128,
+        n_heads=4,
+        n_layers=3,
+        n_forward=384,
+        dropout=0.2,
+    ):
+        super().__init__()
+        self.n_times = n_times
+        n_patch = min(n_times, max(2, round(PATCH * sfreq)))
+        n_patches = -(-n_times // n_patch)
+        self.patch = nn.Conv1d(1, n_dim, n_patch, stride=n_patch)
+        self.base = nn.Parameter(0.02 * torch.randn(n_patches, n_dim))
+        self.identity = nn.Linear(n_identity, n_dim)
+        self.fuse = nn.Linear(2 * n_dim, n_dim)
+        self.mark = nn.Parameter(0.02 * torch.randn(2, n_dim))
+        self.norm = nn.LayerNorm(n_dim)
+        self.register_buffer("time", encode_time(n_patches, n_dim), persistent=False)
+        settings = {
+            "d_model": n_dim,
+            "nhead": n_heads,
+            "dim_feedforward": n_forward,
+            "dropout": dropout,
+            "activation": "gelu",
+            "batch_first": True,
+            "norm_first": True,
+        }
+        self.encoder = nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(**settings),
+            n_layers,
+            norm=nn.LayerNorm(n_dim),
+            enable_nested_tensor=False,
+        )
+        self.decoder = nn.TransformerDecoder(
+            nn.TransformerDecoderLayer(**settings), n_layers, norm=nn.LayerNorm(n_dim)
+        )
+        self.head = nn.Linear(n_dim, n_patch)
+        _keep_attention(self)
+
+    def forward(self, windows, identity, is_source, targets, counts):
+        """Predict withheld channels.
+
+        Parameters
+        ----------
+        windows : torch.Tensor, shape (n, n_channels, n_times)
+            Windows, z-scored; zero where withheld.
+        identity : torch.Tensor, shape (n, n_channels, n_identity)
+            Identities; anything for channels that are padding.
+        is_source : torch.Tensor of bool, shape (n, n_channels)
+            Which channels are given.
+        targets : torch.Tensor of int, shape (n, n_targets)
+            Which channels are withheld.
+        counts : torch.Tensor of bool, shape (n, n_targets)
+            Which of the targets are no padding.
+
+        Returns
+        -------
+        predicted : torch.Tensor, shape (n, n_targets, n_times)
+            What the others predict.
+        """
+        place = self.identity(identity)
+        encoded, hidden = self._encode(windows, place, is_source)
+        asked = place[torch.arange(len(place), device=place.device)[:, None], targets]
+        base = self.base.expand(*asked.shape[:2], -1, -1)
+        queries = self._make_tokens(base, asked, self.mark[1])
+        decoded = self.decoder(
+            queries.flatten(1, 2),
+            encoded,
+            tgt_key_padding_mask=self._hide(counts),
+            memory_key_padding_mask=hidden,
+        )
+        predicted = self.head(decoded).unflatten(1, queries.shape[1:3])
+        return predicted.flatten(2)[..., : self.n_times]
+
+    def encode(self, windows, identity, is_source):
+        """Return the mean of the encoded sources, (n, n_dim).
+
+        Parameters
+        ----------
+        windows, identity, is_source : torch.Tensor
+            As by `forward`.
+
+        Returns
+        -------
+        features : torch.Tensor, shape (n, n_dim)
+            Means over channels and patches.
+        """
+        encoded, hidden = self._encode(windows, self.identity(identity), is_source)
+        shown = ~hidden[..., None]
+        return (encoded * shown).sum(dim=1) / shown.sum(dim=1)
+
+    def _encode(self, windows, place, is_source):
+        """Return the encoded tokens, and which of them are hidden."""
+        n_patch = self.patch.kernel_size[0]
+        missing = len(self.base) * n_patch - self.n_times
+        windows = nn.functional.pad(windows * is_source[..., None], (0, missing))
+        patches = self.patch(windows.flatten(0, 1)[:, None]).mT
+        patches = patches.unflatten(0, windows.shape[:2])
+        tokens = self._make_tokens(patches, place, self.mark[0])
+        hidden = self._hide(is_source)
+        return self.encoder(tokens.flatten(1, 2), src_key_padding_mask=hidden), hidden
+
+    def _make_tokens(self, patches, place, mark):
+        """Return tokens of patches and identities, (n, n_channels, P, n_dim)."""
+        place = place[:, :, None].expand_as(patches)
+        fused = self.fuse(torch.cat([patches, place], dim=-1))
+        return self.norm(fused + mark + self.time)
+
+    def _hide(self, shown):
+        """Return the mask of tokens whose channel is not shown, (n, n_tokens)."""
+        return ~shown.repeat_interleave(len(self.base), dim=1)
+
+
+class ResidualTransformer(nn.Module):
+    """What the linear path leaves, read from its latent sources and its prediction.
+
+    A transformer over patches of time alone, so that its cost does not grow with the
+    number of sources::
+
+        latent sources (n, K, n_times) -> convolution of each patch, time -> encoder
+                                                  (n, P, n_dim)
+        linear prediction (n, n_targets, n_times) -> convolution of each patch, beside
+            the projected identity -> linear, time -> decoder
+                                                  (n * n_targets, P, n_dim)
+            -> linear, at first zero: added to the linear prediction
+
+    Parameters
+    ----------
+    n_identity : int
+        Length of an identity.
+    n_latents : int
+        Number of latent sources.
+    sfreq : float
+        Sampling rate in Hz.
+    n_times : int
+        Number of samples of a window.
+    n_dim, n_heads, n_layers, n_forward, dropout
+        As for `RegionTransformer`.
+    """
+
+    RECIPE = {
+        "max_epochs": 10,
+        "max_windows": 2048,
+        "batch_size": 64,
+        "lr": 1e-3,
+        "weight_decay": 1e-2,
+    }
+
+    def __init__(
+        self,
+        *,
+        n_identity,
+        n_latents,
+        sfreq,
+        n_times,
+        n_dim=64,
+        n_heads=4,
+        n_layers=2,
+        n_forward=128,
+        dropout=0.1,
+    ):
+        super().__init__()
+        self.n_times = n_times
+        n_patch = min(n_times, max(2, round(2 * PATCH * sfreq)))
+        self.n_patches = -(-n_times // n_patch)
+        self.latents = nn.Conv1d(n_latents, n_dim, n_patch, stride=n_patch)
+        self.prediction = nn.Conv1d(1, n_dim, n_patch, stride=n_patch)
+        self.identity = nn.Linear(n_identity, n_dim)
+        self.fuse = nn.Linear(2 * n_dim, n_dim)
+        self.register_buffer(
+            "time", encode_time(self.n_patches, n_dim), persistent=False
+        )
+        settings = {
+            "d_model": n_dim,
+            "nhead": n_heads,
+            "dim_feedforward": n_forward,
+            "dropout": dropout,
+            "activation": "gelu",
+            "batch_first": True,
+            "norm_first": True,
+        }
+        self.encoder = nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(**settings), n_layers, enable_nested_tensor=False
+        )
+        self.decoder = nn.TransformerDecoder(
+            nn.TransformerDecoderLayer(**settings), n_layers, norm=nn.LayerNorm(n_dim)
+        )
+        self.head = nn.Linear(n_dim, n_patch)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        _keep_attention(self)
+
+    def forward(self, latents, prediction, identity):
+        """Return what is to be added to the linear prediction.
+
+        Parameters
+        ----------
+        latents : torch.Tensor, shape (n, n_latents, n_times)
+            Latent sources.
+        prediction : torch.Tensor, shape (n, n_targets, n_times)
+            Of the linear path.
+        identity : torch.Tensor, shape (n, n_targets, n_identity)
+            Identities of the targets.
+
+        Returns
+        -------
+        residual : torch.Tensor, shape (n, n_targets, n_times)
+            The rest.
+        """
+        n_targets = prediction.shape[1]
+        missing = self.n_patches * self.head.out_features - self.n_times
+        latents = nn.functional.pad(latents, (0, missing))
+        encoded = self.encoder(self.latents(latents).mT + self.time)
+        prediction = nn.functional.pad(prediction, (0, missing)).flatten(0, 1)
+        patches = self.prediction(prediction[:, None]).mT
+        place = self.identity(identity).flatten(0, 1)[:, None].expand_as(patches)
+        queries = self.fuse(torch.cat([patches, place], dim=-1)) + self.time
+        decoded = self.decoder(queries, encoded.repeat_interleave(n_targets, dim=0))
+        residual = self.head(decoded).flatten(1)[:, : self.n_times]
+        return residual.unflatten(0, (-1, n_targets))
+
+
+class MixedTransformer(nn.Module):
+    """A linear path that stays as it is, and a transformer of what it leaves.
+
+    Parameters
+    ----------
+    linear : LinearPath
+        The trained linear path.
+    **params : dict
+        Parameters of `ResidualTransformer`.
+    """
+
+    def __init__(self, linear, **params):
+        super().__init__()
+        self.linear = linear.requires_grad_(False)
+        self.residual = ResidualTransformer(**params)
+
+    def train(self, mode=True):
+        """Set the mode of the transformer; the linear path is not trained."""
+        super().train(mode)
+        self.linear.eval()
+        return self
+
+    def forward(self, windows, identity, is_source, targets, counts):
+        """Predict withheld channels, as `RegionTransformer` does."""
+        item = torch.arange(len(windows), device=windows.device)[:, None]
+        weights = self.linear(identity, is_source, targets)
+        estimate = self.linear.estimate(identity, is_source)
+        prediction = self.linear.apply(windows, weights)
+        latents = self.linear.apply(windows, estimate)
+        rest = self.residual(latents, prediction, identity[item, targets])
+        return prediction + rest
+
+
+class WindowLoss(nn.Module):
+    """Mean squared error and correlation of withheld windows.
+
+    Parameters
+    ----------
+    correlation : float
+        Weight of 1 - r beside the mean squared error.
+    """
+
+    def __init__(self, correlation=0.05):
+        super().__init__()
+        self.correlation = correlation
+
+    def forward(self, predicted, truth):
+        """Return the loss, a scalar.
+
+        Parameters
+        ----------
+        predicted : torch.Tensor, shape (n, n_targets, n_times)
+            Predictions.
+        truth : dict
+            ``windows``, of the same shape, and ``counts``, which of them are no
+            padding.
+        """
+        predicted = predicted[truth["counts"]]
+        true = truth["windows"][truth["counts"]]
+        error = nn.functional.mse_loss(predicted, true)
+        predicted = predicted - predicted.mean(dim=-1, keepdim=True)
+        true = true - true.mean(dim=-1, keepdim=True)
+        r = nn.functional.cosine_similarity(predicted, true, dim=-1, eps=1e-6)
+        return error + self.correlation * (1 - r).mean()
+
+
+def _keep_attention(module):
+    """Leave attention weights out of dropout, with which they fill the memory."""
+    for layer in module.modules():
+        if isinstance(layer, nn.MultiheadAttention):
+            layer.dropout = 0.0
+
+
+def encode_time(n_patches, n_dim):
+    """Return sinusoidal positions in time (Vaswani et al. 2017), (n_patches, n_dim)."""
+    place = torch.arange(n_patches)[:, None]
+    rate = torch.exp(-math.log(10_000.0) * torch.arange(0, n_dim, 2) / n_dim)
+    code = torch.zeros(n_patches, n_dim)
+    code[:, 0::2], code[:, 1::2] = torch.sin(place * rate), torch.cos(place * rate)
+    return code

@@ -1,0 +1,77 @@
+"""Virtual channels of regions that were not recorded."""
+
+import mne
+import numpy as np
+from mne import BaseEpochs
+from sklearn.cluster import KMeans
+
+from .regions import set_regions
+
+
+def find_centres(identities, n_centres):
+    """Return identities that stand for those of a region.
+
+    Parameters
+    ----------
+    identities : ndarray, shape (n_channels, n_components)
+        Identities of channels of the region.
+    n_centres : int
+        How many are wanted.
+
+    Returns
+    -------
+    centres : ndarray of float32, shape (n_centres, n_components)
+        The mean; or the centres of clusters, the largest first.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer channels than centres.
+    """
+    if not 1 <= n_centres <= len(identities):
+        raise ValueError(
+            f"n_channels={n_centres}: expected between 1 and {len(identities)}, the "
+            "number of channels of the region in training."
+        )
+    n_clusters = min(n_centres, len(np.unique(identities, axis=0)))
+    clusters = KMeans(n_clusters, n_init=10, random_state=0).fit(identities)
+    order = np.argsort(-np.bincount(clusters.labels_, minlength=n_clusters))
+    # identities may be all the same, as those of a region by its name are
+    repeated = np.resize(order, n_centres)
+    return clusters.cluster_centers_[repeated].astype(np.float32)
+
+
+def add_channels(recording, names, region, volts):
+    """Return a copy of a recording with further channels of a region.
+
+    Parameters
+    ----------
+    recording : mne.io.Raw | mne.Epochs
+        The recording.
+    names : list of str
+        Names of the new channels.
+    region : str
+        Their region.
+    volts : ndarray, shape (n_channels, n_samples)
+        Their signals, epochs end to end.
+
+    Returns
+    -------
+    recording : mne.io.Raw | mne.Epochs
+        The copy, its data loaded.
+    """
+    copy = recording.copy().load_data()
+    ch_type = copy.get_channel_types()[0]
+    info = mne.create_info(names, copy.info["sfreq"], ch_type)
+    with info._unlock():
+        for key in ("highpass", "lowpass", "meas_date", "line_freq", "subject_info"):
+            info[key] = copy.info[key]
+    if isinstance(copy, BaseEpochs):
+        volts = volts.reshape(len(names), -1, len(copy.times)).swapaxes(0, 1)
+        new = mne.EpochsArray(
+            volts, info, copy.events, copy.tmin, copy.event_id, verbose="error"
+        )
+    else:
+        new = mne.io.RawArray(volts, info, copy.first_samp, verbose="error")
+    copy.add_channels([new], force_update_info=True)
+    return set_regions(copy, dict.fromkeys(names, region))
