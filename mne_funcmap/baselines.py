@@ -1,7 +1,8 @@
-"""Plain ways to tell the region of a channel, to compare embeddings with.
+"""Plain ways to tell, or to predict, what embedders and reconstructors should.
 
-They take the same recordings, cut into the same segments, as `FunctionalEmbedder`, and
-can be cross-validated side by side with it.
+Those that tell the region of a channel take the same recordings, cut into the same
+segments, as `FunctionalEmbedder`; those that predict withheld regions are asked and
+measured as `MaskedRegionReconstructor` is. They can be cross-validated side by side.
 """
 
 import warnings
@@ -24,10 +25,28 @@ from .classification import RegionClassifier
 from .embedder import FunctionalEmbedder
 from .metrics import balanced_accuracy
 from .nets.encoders import ENCODERS
+from .position_baselines import (
+    DistanceGaussianProcess,
+    NearestChannel,
+    SplineInterpolation,
+)
 from .readout import BalancedNeighbors
+from .reconstruction_baselines import MeanPrediction, PooledRidge, RecordingRidge
 from .segment_embedder import SegmentEmbedder
 from .spectra import compute_rich_features, compute_spectrum
 from .training import apply_in_chunks, average, draw_seed, seeded_torch
+
+__all__ = [
+    "SpectralClassifier",
+    "SupervisedNetwork",
+    "UntrainedEmbedder",
+    "RecordingRidge",
+    "PooledRidge",
+    "NearestChannel",
+    "DistanceGaussianProcess",
+    "SplineInterpolation",
+    "MeanPrediction",
+]
 
 FEATURES = {"spectrum": compute_spectrum, "rich": compute_rich_features}
 CLASSIFIERS = ("lda", "logistic", "neighbors", "majority")
