@@ -235,6 +235,18 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
             can store these.
         """
         check_is_fitted(self)
+        save_model(path, type(self).__name__, *self.pack())
+
+    def pack(self):
+        """Return what a model file holds of the fitted embedder.
+
+        Returns
+        -------
+        header : dict
+            The parameters, and what else JSON can hold.
+        tensors : dict of str to torch.Tensor
+            The weights and the references of the read-out.
+        """
         params = self.get_params() | {"callbacks": None}
         check_params(params)
         header = {
@@ -244,17 +256,13 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
             "regions": self.classes_.tolist(),
             "n_labels": len(self.segment_embedder_.classes_),
         }
-        save_model(path, type(self).__name__, header, self._get_tensors())
-
-    def _get_tensors(self):
-        """Return the weights and the references of the read-out."""
         weights = self.net_.module_.state_dict()
         tensors = {f"module.{name}": value for name, value in weights.items()}
         if self.readout_ is not None:
             tensors["references"] = torch.from_numpy(self._references)
             codes = np.searchsorted(self.classes_, self._reference_regions)
             tensors["reference_regions"] = torch.from_numpy(codes)
-        return tensors
+        return header, tensors
 
     @classmethod
     def load(cls, path, *, device="auto"):
@@ -281,7 +289,7 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         """
         header, tensors = load_model(path, cls.__name__)
         try:
-            return cls._restore(header, tensors, device)
+            return cls.unpack(header, tensors, device)
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"The header of the model file {str(path)!r} is damaged: {error!r}. "
@@ -289,8 +297,23 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
             ) from error
 
     @classmethod
-    def _restore(cls, header, tensors, device):
-        """Return the embedder that a model file holds."""
+    def unpack(cls, header, tensors, device):
+        """Return the embedder that a model file holds.
+
+        Parameters
+        ----------
+        header : dict
+            As by `pack`.
+        tensors : dict of str to torch.Tensor
+            As by `pack`.
+        device : str
+            Where to compute from now on.
+
+        Returns
+        -------
+        embedder : FunctionalEmbedder
+            The fitted embedder, without a training curve.
+        """
         embedder = cls(**header["params"]).set_params(device=device)
         embedder.n_times_, embedder.sfreq_ = header["n_times"], header["sfreq"]
         weights = {

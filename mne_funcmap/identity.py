@@ -15,7 +15,8 @@ from sklearn.model_selection import GroupKFold
 from sklearn.utils.validation import check_is_fitted
 
 from .embedder import FunctionalEmbedder
-from .recordings import check_recordings, list_channels
+from .recordings import check_recordings, list_channels, pick_channels
+from .studies import check_identity
 from .subjects import describe, shorten_list
 
 WAVELENGTHS = (0.4, 0.2, 0.1, 0.05)  # metres, of Fourier features of positions
@@ -281,7 +282,7 @@ class IdentityUnion(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return self._join([member.transform(X) for member in self.identities_])
 
-    def fit_cross(self, X, pieces, groups):
+    def fit_cross(self, X, pieces, groups, picks=None):
         """Fit the identities and return those of the training channels, cross-fitted.
 
         Parameters
@@ -292,13 +293,17 @@ class IdentityUnion(TransformerMixin, BaseEstimator):
             The seconds of each that tell what its channels are.
         groups : ndarray of str, shape (n_recordings,)
             Subjects.
+        picks : None | str | list of str
+            Channel types, or names, of which there must be identities.
 
         Returns
         -------
         identities : list of ndarray of float32, shape (n_channels, n_components)
             As by `cross_fit`.
         """
-        return self._fit_members(lambda member: cross_fit(member, X, pieces, groups))
+        return self._fit_members(
+            lambda member: cross_fit(member, X, pieces, groups, picks)
+        )
 
     def _fit_members(self, fit):
         """Fit every member by a function, and scale what it returns."""
@@ -382,7 +387,7 @@ def make_identity(identity, *, picks=None, random_state=0):
     return identity if isinstance(identity, FrozenEstimator) else clone(identity)
 
 
-def cross_fit(identity, X, pieces, groups):
+def cross_fit(identity, X, pieces, groups, picks=None):
     """Fit an identity, and identify training channels without their subject.
 
     A fitted transformer knows its training channels better than any it will meet. So
@@ -399,15 +404,23 @@ def cross_fit(identity, X, pieces, groups):
         The seconds of each that tell what its channels are.
     groups : ndarray of str, shape (n_recordings,)
         Subjects.
+    picks : None | str | list of str
+        Channel types, or names, of which there must be identities.
 
     Returns
     -------
     identities : list of ndarray of float32, shape (n_channels, n_components)
         One item for each recording.
+
+    Raises
+    ------
+    ValueError
+        If identities are not one for each channel, finite and of one length.
     """
     if isinstance(identity, IdentityUnion):
-        return identity.fit_cross(X, pieces, groups)
+        return identity.fit_cross(X, pieces, groups, picks)
     identities = identity.fit(X, None).transform(pieces)  # frozen ones need a y
+    _check_identities(identities, pieces, picks)
     n_groups = len(np.unique(groups))
     if isinstance(identity, FrozenEstimator | _Identity) or n_groups < 3:
         return identities
@@ -422,6 +435,29 @@ def cross_fit(identity, X, pieces, groups):
         for index, values in zip(test, found, strict=True):
             crossed[index] = (values @ rotation).astype(np.float32)
     return crossed
+
+
+def _check_identities(identities, pieces, picks):
+    """Raise unless identities are one for each channel, finite and of one length."""
+    lengths = []
+    for index, (values, piece) in enumerate(zip(identities, pieces, strict=True)):
+        name = describe(index, piece)
+        chosen = pick_channels(piece, picks, name)
+        values = check_identity(values, len(chosen), name)
+        lengths.append(values.shape[1])
+        if lengths[-1] != lengths[0]:
+            raise ValueError(
+                f"Identities have {lengths[0]} components in {describe(0, pieces[0])} "
+                f"and {lengths[-1]} in {name}: expected one length. Check the "
+                "transformer that gives them."
+            )
+        odd = chosen[~np.isfinite(values).all(axis=1)]
+        if len(odd):
+            raise ValueError(
+                f"The identity of {name} is not finite for "
+                f"{shorten_list([piece.ch_names[pick] for pick in odd])}. Check the "
+                "transformer that gives it."
+            )
 
 
 def embed_positions(points):

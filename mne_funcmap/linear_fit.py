@@ -71,7 +71,7 @@ class LinearRecipe:
         schedule = LRScheduler(
             torch.optim.lr_scheduler.OneCycleLR,
             max_lr=self.recipe["lr"],
-            total_steps=n_epochs * n_batches,
+            total_steps=n_epochs * n_batches + 1,  # of exactly 10, torch fails
             pct_start=0.1,
             step_every="batch",
         )

@@ -8,13 +8,23 @@ import numpy as np
 import torch
 from mne.utils import logger
 from sklearn.base import TransformerMixin
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GroupKFold
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
-from .adaptation import update_weights
+from .adaptation import WeightPrior, update_weights
 from .embedder import FunctionalEmbedder
 from .identity import cross_fit, make_identity
 from .linear_fit import LinearRecipe, read_weights
+from .model_files import (
+    join_tensors,
+    pack_identity,
+    pack_study,
+    split_tensors,
+    unpack_identity,
+    unpack_study,
+)
 from .moments import join_parts
 from .nets.mixing import FilterBank, LinearPath
 from .nets.reconstruction import (
@@ -22,6 +32,7 @@ from .nets.reconstruction import (
     RegionTransformer,
     ResidualTransformer,
 )
+from .persistence import check_params, load_model, save_model
 from .reconstruction import RegionReconstructor, list_labelled
 from .recordings import find_subjects, list_channels
 from .segments import RAW_DURATION, read_signals
@@ -35,10 +46,10 @@ from .studies import (
     study_recording,
 )
 from .subjects import describe, get_subjects, shorten_list
-from .training import draw_seed, resolve_device
+from .training import draw_seed, make_restored, read_module_params, resolve_device
 from .transformer_fit import WithheldWindows, score_windows, train_transformer
 from .virtual import add_channels, find_centres
-from .withholding import WithheldRegions
+from .withholding import WithheldRegions, list_withheld
 
 MIN_SUBJECTS = 5  # fewer are not enough to hold one out: the end of each recording is
 N_FOLDS = 5
@@ -343,6 +354,147 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             )
         ]
 
+    def save(self, path):
+        """Write the fitted reconstructor to a file.
+
+        Parameters
+        ----------
+        path : path-like
+            The file, in the safetensors format with a JSON header. It holds the
+            parameters, the weights, the identities of the training channels without
+            their names, and what `adapt` learned of recordings, with the names of
+            subjects and channels; no signal. After `load`, channels of the training
+            count as new.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the identity cannot be written. Pickle can store these.
+        """
+        check_is_fitted(self)
+        params = self.get_params(deep=False) | {"callbacks": None, "identity": "none"}
+        check_params(params)
+        identity, tensors = pack_identity(self.identity_)
+        tensors = join_tensors("identity", tensors)
+        tensors |= join_tensors("net", self.net_.module_.state_dict())
+        if self.residual_net_ is not None:
+            weights = self.residual_net_.module_.residual.state_dict()
+            tensors |= join_tensors("residual", weights)
+        if self.architecture == "mixed":
+            tensors |= join_tensors("prior", self.prior_.state_dict())
+        for i, region in enumerate(self.regions_):
+            values = np.ascontiguousarray(self.region_identities_[region])
+            tensors[f"region.{i}"] = torch.from_numpy(values)
+        tensors["identity_mean"] = torch.from_numpy(self.identity_mean_)
+        studies = [pack_study(self.known_[name]) for name in sorted(self.adapted_)]
+        for i, (_, of_study) in enumerate(studies):
+            tensors |= join_tensors(f"study{i}", of_study)
+        header = {
+            "params": params,
+            "identity": identity,
+            "regions": self.regions_.tolist(),
+            "scales": [self.region_scales_[region] for region in self.regions_],
+            "identity_scale": self.identity_scale_,
+            "n_times": self.n_times_,
+            "sfreq": self.sfreq_,
+            "n_epochs": self.n_epochs_,
+            "valid_r": self.valid_r_,
+            "studies": [of_study for of_study, _ in studies],
+        }
+        save_model(path, type(self).__name__, header, tensors)
+
+    @classmethod
+    def load(cls, path, *, device="auto"):
+        """Read a reconstructor written by `save`.
+
+        Parameters
+        ----------
+        path : path-like
+            The file. Nothing in it is run.
+        device : str
+            Where to compute from now on.
+
+        Returns
+        -------
+        reconstructor : MaskedRegionReconstructor
+            The fitted reconstructor, without a training curve. Its ``identity`` is
+            frozen.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file is damaged or holds something else.
+        """
+        header, tensors = load_model(path, cls.__name__)
+        try:
+            return cls._restore(header, tensors, device)
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise ValueError(
+                f"The model file {str(path)!r} is damaged: {error!r}. Expected a file "
+                f"written by {cls.__name__}.save."
+            ) from error
+
+    @classmethod
+    def _restore(cls, header, tensors, device):
+        """Return the reconstructor that a model file holds."""
+        identity = unpack_identity(
+            header["identity"], split_tensors("identity", tensors), device
+        )
+        frozen = FrozenEstimator(identity)
+        rec = cls(**header["params"]).set_params(identity=frozen, device=device)
+        rec.identity_, rec.regions_ = frozen, np.array(header["regions"])
+        rec.n_times_, rec.sfreq_ = header["n_times"], header["sfreq"]
+        rec.identity_mean_ = tensors["identity_mean"].numpy()
+        rec.identity_scale_ = header["identity_scale"]
+        rec.n_epochs_, rec.valid_r_ = header["n_epochs"], header["valid_r"]
+        rec.search_history_, rec.residual_net_ = None, None
+        rec.region_scales_ = dict(zip(rec.regions_, header["scales"], strict=True))
+        rec.region_identities_ = {
+            region: tensors[f"region.{i}"].numpy()
+            for i, region in enumerate(rec.regions_)
+        }
+        rec.region_queries_ = {
+            r: values.mean(axis=0) for r, values in rec.region_identities_.items()
+        }
+        rec._restore_nets(tensors)
+        studies = [
+            unpack_study(of_study, split_tensors(f"study{i}", tensors))
+            for i, of_study in enumerate(header["studies"])
+        ]
+        rec.known_ = {study.subject: study for study in studies}
+        rec.adapted_ = frozenset(rec.known_)
+        return rec
+
+    def _restore_nets(self, tensors):
+        """Make the networks, with weights that were trained before."""
+        settings = self._make_settings(0)
+        module, device = settings["module"], settings["device"]
+        self._bank = FilterBank(self.sfreq_, self.n_times_)
+        overrides = self.net_params or {}
+        if self.architecture == "transformer":
+            params = module | read_module_params(overrides)
+            weights = split_tensors("net", tensors)
+            self.net_ = make_restored(RegionTransformer, params, weights, device)
+            return
+        linear = module | {"n_latents": self.n_latents} | read_module_params(overrides)
+        weights = split_tensors("net", tensors)
+        self.net_ = make_restored(LinearPath, linear, weights, device)
+        self.linear_ = self.net_.module_
+        self.prior_ = WeightPrior(
+            n_identity=module["n_identity"], n_filters=self._bank.n_filters
+        )
+        self.prior_.load_state_dict(split_tensors("prior", tensors))
+        weights = split_tensors("residual", tensors)
+        if weights:
+            weights = join_tensors("residual", weights)
+            weights |= join_tensors("linear", self.linear_.state_dict())
+            params = module | {"n_latents": self.n_latents, "linear": self.linear_}
+            self.residual_net_ = make_restored(
+                MixedTransformer, params, weights, device
+            )
+
     def _learn(self, recordings, channels):
         """Fit the identity, then the networks."""
         self._check_targets()
@@ -356,16 +508,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
 
     def _fit_nets(self, recordings, channels, studies, split, seed):
         """Train what the architecture consists of."""
-        settings = {
-            "module": {
-                "n_identity": len(self.identity_mean_),
-                "sfreq": self.sfreq_,
-                "n_times": self.n_times_,
-            },
-            "device": resolve_device(self.device),
-            "seed": seed,
-            "patience": self.patience,
-        }
+        settings = self._make_settings(seed)
         windows = [
             cut_study(recording, channels, index, study, self.n_times_)
             for index, (recording, study) in enumerate(
@@ -386,6 +529,19 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         if split is not None:
             self._fit_residual(searched, data, settings)
 
+    def _make_settings(self, seed):
+        """Return what the training of every network needs."""
+        return {
+            "module": {
+                "n_identity": len(self.identity_mean_),
+                "sfreq": self.sfreq_,
+                "n_times": self.n_times_,
+            },
+            "device": resolve_device(self.device),
+            "seed": seed,
+            "patience": self.patience,
+        }
+
     def _complete(self, recipe):
         """Return a recipe with the parameters that were set."""
         given = {name: getattr(self, name, None) for name in recipe}
@@ -403,7 +559,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             crop_first(raw, of_raw, of_raw, self.identity_duration, describe(i, raw))[0]
             for i, (raw, of_raw) in enumerate(zip(recordings, names, strict=True))
         ]
-        crossed = cross_fit(self.identity_, recordings, pieces, groups)
+        crossed = cross_fit(self.identity_, recordings, pieces, groups, self.picks)
         self._measure_identities(crossed, recordings)
         whole = self._study(recordings, self._bank)
         self.known_, self.adapted_ = (
@@ -489,7 +645,13 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             Indices of recordings; None as the second: the last part of each is held
             out; None alone: nothing can be.
         """
-        usable = [i for i, s in enumerate(studies) if len(np.unique(s.region)) > 1]
+        targets = self._get_targets()
+        usable = [i for i, study in enumerate(studies) if list_withheld(study, targets)]
+        if not usable:
+            raise ValueError(
+                f"No recording has channels in {shorten_list(targets)} and in other "
+                "regions, to predict these from: there is nothing to learn."
+            )
         n_subjects = len(np.unique(groups[usable]))
         if self.validation == "recordings" and n_subjects >= MIN_SUBJECTS:
             splitter = GroupKFold(N_FOLDS, shuffle=True, random_state=0)

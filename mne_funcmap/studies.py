@@ -169,7 +169,7 @@ def study_recording(
         subject=get_subject(recording),
         ch_names=ch_names,
         region=channels.region[rows].astype(str),
-        identity=_check_identity(identity, len(of_all), name)[np.isin(of_all, rows)],
+        identity=check_identity(identity, len(of_all), name)[np.isin(of_all, rows)],
         mean=mean,
         scale=scale,
     )
@@ -346,8 +346,23 @@ def _measure_scale(signals, ch_names, name):
     return mean, np.std(signals.data, axis=1, where=signals.usable)
 
 
-def _check_identity(identity, n_channels, name):
-    """Return identities as an array, or say what is wrong with it."""
+def check_identity(identity, n_channels, name):
+    """Return identities as an array, or say what is wrong with it.
+
+    Parameters
+    ----------
+    identity : array-like, shape (n_channels, n_components)
+        What a transformer returned for a recording.
+    n_channels : int
+        How many channels take part.
+    name : str
+        The recording in messages.
+
+    Returns
+    -------
+    identity : ndarray of float32, shape (n_channels, n_components)
+        The same.
+    """
     try:
         identity = np.asarray(identity, dtype=np.float32)
     except (TypeError, ValueError) as error:

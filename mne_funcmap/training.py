@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from sklearn.model_selection import GroupKFold
 from sklearn.utils import check_random_state
+from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import nn
 
@@ -183,6 +184,43 @@ class Embedding(nn.Module):
         """Let the encoder take the scale of its features from training data."""
         if hasattr(self.encoder, "calibrate"):
             self.encoder.calibrate(features)
+
+
+def read_module_params(net_params):
+    """Return the parameters of the module among those of a skorch net."""
+    return {
+        name.removeprefix("module__"): value
+        for name, value in net_params.items()
+        if name.startswith("module__")
+    }
+
+
+def make_restored(module, params, weights, device):
+    """Return a skorch net that was trained before.
+
+    Parameters
+    ----------
+    module : type
+        Class of the module.
+    params : dict
+        Its parameters.
+    weights : dict of str to torch.Tensor
+        Its state.
+    device : str
+        Where to compute.
+
+    Returns
+    -------
+    net : skorch.NeuralNet
+        The net, without a training curve.
+    """
+    params = {f"module__{name}": value for name, value in params.items()}
+    with seeded_torch(0):
+        net = NeuralNet(
+            module, nn.MSELoss, callbacks=None, device=device, **params
+        ).initialize()
+    net.module_.load_state_dict(weights)
+    return net
 
 
 def draw_seed(random_state):
