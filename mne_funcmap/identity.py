@@ -420,7 +420,7 @@ def cross_fit(identity, X, pieces, groups, picks=None):
     if isinstance(identity, IdentityUnion):
         return identity.fit_cross(X, pieces, groups, picks)
     identities = identity.fit(X, None).transform(pieces)  # frozen ones need a y
-    _check_identities(identities, pieces, picks)
+    check_identities(identities, pieces, picks)
     n_groups = len(np.unique(groups))
     if isinstance(identity, FrozenEstimator | _Identity) or n_groups < 3:
         return identities
@@ -437,26 +437,40 @@ def cross_fit(identity, X, pieces, groups, picks=None):
     return crossed
 
 
-def _check_identities(identities, pieces, picks):
-    """Raise unless identities are one for each channel, finite and of one length."""
-    lengths = []
-    for index, (values, piece) in enumerate(zip(identities, pieces, strict=True)):
-        name = describe(index, piece)
-        chosen = pick_channels(piece, picks, name)
+def check_identities(identities, recordings, picks=None, length=None):
+    """Raise unless identities are one for each channel, finite and of one length.
+
+    Parameters
+    ----------
+    identities : list of array-like, shape (n_channels, n_components)
+        What a transformer returned.
+    recordings : list of mne.io.Raw | list of mne.Epochs
+        For which recordings.
+    picks : None | str | list of str
+        Channel types, or names, that take part.
+    length : int | None
+        The number of components in training, if that is known.
+    """
+    whose = "in training"
+    for index, (values, recording) in enumerate(
+        zip(identities, recordings, strict=True)
+    ):
+        name = describe(index, recording)
+        chosen = pick_channels(recording, picks, name)
         values = check_identity(values, len(chosen), name)
-        lengths.append(values.shape[1])
-        if lengths[-1] != lengths[0]:
+        if length is None:
+            length, whose = values.shape[1], f"in {name}"
+        if values.shape[1] != length:
             raise ValueError(
-                f"Identities have {lengths[0]} components in {describe(0, pieces[0])} "
-                f"and {lengths[-1]} in {name}: expected one length. Check the "
-                "transformer that gives them."
+                f"Identities have {length} components {whose} and {values.shape[1]} in "
+                f"{name}: expected one length. Check the transformer that gives them."
             )
         odd = chosen[~np.isfinite(values).all(axis=1)]
         if len(odd):
             raise ValueError(
                 f"The identity of {name} is not finite for "
-                f"{shorten_list([piece.ch_names[pick] for pick in odd])}. Check the "
-                "transformer that gives it."
+                f"{shorten_list([recording.ch_names[pick] for pick in odd])}. Check "
+                "the transformer that gives it."
             )
 
 

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .adaptation import WeightPrior, update_weights
 from .embedder import FunctionalEmbedder
-from .identity import cross_fit, make_identity
+from .identity import check_identities, cross_fit, make_identity
 from .linear_fit import LinearRecipe, read_weights
 from .model_files import (
     join_tensors,
@@ -744,6 +744,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
     def _identify(self, recordings):
         """Return the scaled identities of channels."""
         found = self.identity_.transform(recordings)
+        check_identities(found, recordings, self.picks, len(self.identity_mean_))
         return [self._scale_identity(values) for values in found]
 
     def _scale_identity(self, values):

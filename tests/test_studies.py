@@ -337,3 +337,16 @@ def test_append_study(make_coupled):
     np.testing.assert_array_equal(joined.scale, np.r_[first.scale, second.scale])
     np.testing.assert_array_equal(joined.mean, np.r_[first.mean, second.mean])
     assert joined.identity.shape == (6, 2)
+
+
+def test_parts_of_equal_length(make_coupled):
+    raw = make_coupled("sub-1", "AB", n_channels=1, duration=11)
+    found = study(raw, n_parts=4)
+    assert [seconds for _, seconds in found.parts] == [2, 3, 3, 3]
+    torch.testing.assert_close(
+        join_parts(found.parts)[0],
+        join_parts(study(raw).parts)[0],
+        atol=1e-4,
+        rtol=1e-4,
+    )
+    assert len(study(raw, n_parts=50).parts) == 11
