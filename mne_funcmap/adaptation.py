@@ -12,6 +12,8 @@ from torch import nn
 
 from .moments import join_parts, score_moments
 
+MIN_PRECISION = 0.005  # seconds; less is lost beside the data in single precision
+MAX_LOG_PRECISION = 15.0
 MAX_NMSE = 2.0  # a channel that went wild does not decide
 
 
@@ -34,7 +36,7 @@ class WeightPrior(nn.Module):
         with torch.no_grad():
             self.compare.weight.mul_(0.3)
         away = (torch.arange(n_filters) - n_filters // 2).abs()
-        self.log_precision = nn.Parameter(1.0 + 0.5 * away)
+        self.log_precision = nn.Parameter(-1.0 + 0.6 * away)
 
     def forward(self, identity):
         """Return the precision of weights, in seconds of data that outweigh it.
@@ -52,7 +54,8 @@ class WeightPrior(nn.Module):
         place = self.compare(identity)
         difference = place[:, :, None] - place[:, None]
         distance = (difference.square().sum(dim=-1) + 1e-6).sqrt()
-        return (distance[..., None] + self.log_precision).exp()
+        log_precision = distance[..., None] + self.log_precision
+        return MIN_PRECISION + log_precision.clamp(max=MAX_LOG_PRECISION).exp()
 
 
 def update_weights(weights, precision, moments, seconds, is_source, targets, centre):
@@ -85,16 +88,18 @@ def update_weights(weights, precision, moments, seconds, is_source, targets, cen
     given = moments[sources][:, :, sources].flatten(2).flatten(0, 1)
     product = moments[targets][:, centre][:, sources].flatten(1)
     prior = weights[:, sources].flatten(1)
-    system = seconds * given + torch.diag_embed(precision[:, sources].flatten(1))
-    missing = seconds * (product - prior @ given)
+    penalty = torch.diag_embed(precision[:, sources].flatten(1).double())
+    system = seconds * given.double() + penalty
+    missing = seconds * (product - prior @ given).double()
     # not torch.linalg.solve, whose batches of LU fail in some builds of torch
     change = torch.cholesky_solve(missing[..., None], torch.linalg.cholesky(system))
     posterior = torch.zeros_like(weights)
-    posterior[:, sources] = (prior + change[..., 0]).view(n_targets, len(sources), -1)
+    updated = prior + change[..., 0].to(prior.dtype)
+    posterior[:, sources] = updated.view(n_targets, len(sources), -1)
     return posterior
 
 
-def learn_prior(prior, cases, *, centre, seed, n_steps=40, n_cases=16, lr=0.05):
+def learn_prior(prior, cases, *, centre, seed, n_steps=60, n_cases=16, lr=0.2):
     """Learn a prior from recordings, each updated by its begin and scored on its end.
 
     Parameters
@@ -114,7 +119,9 @@ def learn_prior(prior, cases, *, centre, seed, n_steps=40, n_cases=16, lr=0.05):
         Learning rate at the start; it falls along a cosine.
     """
     rng = np.random.default_rng(seed)
-    optimizer = torch.optim.Adam(prior.parameters(), lr=lr)
+    # distances between identities are learned with care: few recordings tell them
+    slow = {"params": prior.compare.parameters(), "lr": lr / 20}
+    optimizer = torch.optim.Adam([slow, {"params": [prior.log_precision]}], lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
     for _ in range(n_steps):
         drawn = rng.integers(len(cases), size=min(n_cases, len(cases)))

@@ -4,7 +4,7 @@ Recordings in; each region in turn is withheld, predicted in windows from the ot
 and written into copies or compared with the truth.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -373,13 +373,14 @@ class RegionReconstructor(BaseEstimator):
         sources = np.flatnonzero(~is_target[: len(signals.data)])
         windows, starts = cut_signals(signals, sources, self.n_times_, hop)
         predict = self._make_predictor(study, is_target)
+        of_sources = replace(study, parts=()).take(study.ch_names[sources])
         pieces = [torch.zeros(0, n_targets, self.n_times_)]
         for at in range(0, len(windows), CHUNK):
             chunk = windows[at : at + CHUNK, sources]
             given = np.zeros(
                 (len(chunk), len(is_target), self.n_times_), dtype=np.float32
             )
-            given[:, sources] = study.take(study.ch_names[sources]).normalize(chunk)
+            given[:, sources] = of_sources.normalize(chunk)
             pieces.append(predict(torch.from_numpy(given)))
         return _blend(torch.cat(pieces), starts, n_samples)
 
