@@ -302,19 +302,30 @@ class RegionReconstructor(BaseEstimator):
     def _study_reference(self, recordings, names, reference, hidden):
         """Study recordings by others of the same channels."""
         reference = self._check_fitted(reference)
+        kept = {index: one for index, one in enumerate(reference)}
         if hidden is not None:
-            reference = [_drop_region(recording, hidden) for recording in reference]
-        found = self._study(reference)
+            kept = {
+                index: _drop_region(one, hidden)
+                for index, one in kept.items()
+                if set(get_regions(one).values()) != {hidden}
+            }
+        found = self._study(list(kept.values())) if kept else []
+        found = dict(zip(kept, found, strict=True))
         studies = []
         for index, (recording, ch_names) in enumerate(
             zip(recordings, names, strict=True)
         ):
             subject = get_subject(recording)
-            of_same = [study for study in found if study.subject == subject]
-            if subject is None:
-                of_same = found[index : index + 1]
+            of_same = [
+                study
+                for i, study in found.items()
+                if (i == index if subject is None else study.subject == subject)
+            ]
             name = describe(index, recording)
-            studies.append(_find_in_reference(of_same, ch_names, name))
+            known = (
+                _find_in_reference(of_same, ch_names, name) if len(ch_names) else None
+            )
+            studies.append(known)
         return studies
 
     def _reconstruct(self, recordings, regions, reference, *, strict):

@@ -92,6 +92,7 @@ def crop_first(recording, ch_names, labelled, seconds, name):
     end : int
         The sample, epochs end to end, before which the recording has been seen.
     """
+    _check_labelled(ch_names, name)
     sfreq = recording.info["sfreq"]
     n_times = round(seconds * sfreq)
     if isinstance(recording, BaseEpochs):
@@ -114,6 +115,15 @@ def crop_first(recording, ch_names, labelled, seconds, name):
         first = recording.copy().crop(start / sfreq, (end - 1) / sfreq)
     hidden = [ch_name for ch_name in labelled if ch_name not in set(ch_names)]
     return first.drop_channels(hidden), end
+
+
+def _check_labelled(ch_names, name):
+    """Raise if a recording has no channels with a region."""
+    if not len(ch_names):
+        raise ValueError(
+            f"No good channel of {name} has a region. Call set_regions on it, or leave "
+            "it out."
+        )
 
 
 def _find_first(recording, ch_names, n_times, seconds, name):
@@ -163,6 +173,7 @@ def study_recording(
     rows = pick_labelled(channels, index)
     of_all = np.flatnonzero(channels.recording == index)
     ch_names = channels.ch_name[rows]
+    _check_labelled(ch_names, name)
     signals = read_signals(recording, channels.pick[rows], n_times)
     mean, scale = _measure_scale(signals, ch_names, name)
     study = Study(

@@ -479,6 +479,33 @@ def test_reference_without_some_channels(fitted, raw, make_coupled):
         fitted.predict([raw], reference=[reference])
 
 
+def test_reference_without_regions(fitted, raw):
+    bare = raw.copy().set_annotations(None)
+    expected = (
+        r"No good channel of recording 0 \(subject 'sub-1'\) has a region.*set_reg"
+    )
+    with pytest.raises(ValueError, match=expected):
+        fitted.predict([raw], reference=[bare])
+
+
+def test_reference_with_nothing_but_what_is_withheld(raw):
+    rec = AskedByRegion().fit([raw])
+    expected = rec.predict([raw], regions="B", reference=[raw])[0].get_data()
+    reference = [raw.copy().pick(["B1", "B2"]), raw]
+    found = rec.predict([raw], regions="B", reference=reference)[0].get_data()
+    assert_array_equal(found, expected)
+    with pytest.raises(ValueError, match="No recording of the reference is of"):
+        rec.predict([raw], regions="B", reference=reference[:1])
+
+
+@pytest.mark.filterwarnings("ignore:All labelled channels")
+def test_recording_with_one_region_and_a_reference(raw):
+    rec = AskedByRegion().fit([raw])
+    single = raw.copy().pick(["B1", "B2"])
+    frame = rec.evaluate([single, raw], reference=[raw])
+    assert frame["recording"].tolist() == [1] * 6
+
+
 def test_reference_of_another_rate(fitted, raw):
     with pytest.raises(ValueError, match="100 samples at 50 Hz|50 samples at 50 Hz"):
         fitted.predict([raw], reference=[raw.copy().resample(50.0, verbose="error")])

@@ -720,6 +720,15 @@ def test_recording_without_regions(fitted, X):
         make_rec().fit([bare])
 
 
+def test_one_recording_without_regions(fitted, X):
+    bare = strip_regions(X[1])
+    expected = r"No good channel of recording {} \(subject 'sub-1'\) has a region"
+    with pytest.raises(ValueError, match=expected.format(1)):
+        make_rec().fit([X[0], bare, X[2]])
+    with pytest.raises(ValueError, match=expected.format(0)):
+        fitted.adapt([bare])
+
+
 def test_no_recordings(fitted):
     for bad in ([], [np.zeros((3, 100))], "raw.fif"):
         with pytest.raises((TypeError, ValueError), match="X"):
