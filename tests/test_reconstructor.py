@@ -510,6 +510,24 @@ def test_target_regions(X):
     assert rec.regions_.tolist() == ["A", "B", "C"]
 
 
+@pytest.mark.parametrize("query", ["channel", "region"])
+def test_query_in_training(X, query):
+    log = Log()
+    rec = make_rec("random", query=query, callbacks=[("log", log)]).fit(X[:2])
+    for (index, region), (given, _) in zip(
+        log.given[-1].items, log.given[-1], strict=True
+    ):
+        expected = log.given[-1].studies[index].identity.copy()
+        row = "ABC".index(region)
+        of_region = [study.identity[row] for study in log.given[-1].studies]
+        if query == "region":
+            expected[row] = np.mean(of_region, axis=0)
+        assert_allclose(given["identity"], expected, atol=1e-6)
+        assert given["targets"].tolist() == [row]
+        assert given["is_source"].tolist() == [found != region for found in "ABC"]
+        assert_allclose(rec.region_queries_[region], np.mean(of_region, axis=0))
+
+
 def test_validation(make_coupled):
     X = [make_coupled(f"sub-{i}", "ABC", n_channels=1, duration=12) for i in range(5)]
     n_recordings, seconds = {}, {}
