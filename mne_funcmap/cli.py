@@ -81,6 +81,11 @@ def run_demo(args):
     embeddings = _embed_held_out(recordings, predictions)
     embeddings.to_csv(out / "embeddings.csv", index=False)
     _draw_figures(out, predictions, summary, embeddings)
+    if not args.no_reconstruction:
+        from .demo_reconstruction import run_reconstruction
+
+        real = None if args.bids is None else recordings
+        run_reconstruction(real, out, seed=SEED, n_jobs=args.n_jobs, say=_say)
     _say(f"Tables and figures are in {out.resolve()}")
     return 0
 
@@ -197,8 +202,9 @@ def _make_parser():
     demo = commands.add_parser(
         "demo",
         help="compare models on subjects held out",
-        description="Tell brain regions apart on subjects that were not trained on, by "
-        "functional embeddings and by plain baselines; write tables and figures.",
+        description="Tell brain regions apart, and predict each from the others, on "
+        "subjects that were not trained on, beside plain baselines; write tables and "
+        "figures.",
     )
     demo.set_defaults(run=run_demo)
     add = demo.add_argument
@@ -216,6 +222,11 @@ def _make_parser():
         default="demo_results",
         metavar="FOLDER",
         help="where to write (%(default)s)",
+    )
+    add(
+        "--no-reconstruction",
+        action="store_true",
+        help="tell regions apart only, which takes a minute",
     )
     add("--n-jobs", type=int, default=2, help="folds in parallel (%(default)s)")
     add(

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .embedder import FunctionalEmbedder
 from .recordings import check_recordings, list_channels, pick_channels
+from .segments import RAW_DURATION
 from .studies import check_identity
 from .subjects import describe, shorten_list
 
@@ -231,6 +232,8 @@ class IdentityUnion(TransformerMixin, BaseEstimator):
     ----------
     identities_ : list
         The fitted transformers.
+    scales_ : list of float
+        What their identities are divided by.
 
     Examples
     --------
@@ -307,20 +310,24 @@ class IdentityUnion(TransformerMixin, BaseEstimator):
 
     def _fit_members(self, fit):
         """Fit every member by a function, and scale what it returns."""
-        if isinstance(self.identities, str) or not len(self.identities):
-            raise ValueError(
-                f"identities={self.identities!r} must be a list of names or "
-                "transformers."
-            )
+        self._check_members()
         self.identities_ = [
             make_identity(identity, picks=self.picks, random_state=self.random_state)
             for identity in self.identities
         ]
         found = [fit(member) for member in self.identities_]
-        self._scales = [
+        self.scales_ = [
             np.sqrt(np.concatenate(values).var(axis=0).sum()) or 1.0 for values in found
         ]
         return self._join(found)
+
+    def _check_members(self):
+        """Raise unless identities is a list that is not empty."""
+        if isinstance(self.identities, str) or not len(self.identities):
+            raise ValueError(
+                f"identities={self.identities!r} must be a list of names or "
+                "transformers."
+            )
 
     def _join(self, found):
         """Return the scaled identities of each recording side by side."""
@@ -328,7 +335,7 @@ class IdentityUnion(TransformerMixin, BaseEstimator):
             np.concatenate(
                 [
                     values / scale
-                    for values, scale in zip(of_one, self._scales, strict=True)
+                    for values, scale in zip(of_one, self.scales_, strict=True)
                 ],
                 axis=1,
             ).astype(np.float32)
@@ -351,7 +358,7 @@ IDENTITIES = {
 }
 
 
-def make_identity(identity, *, picks=None, random_state=0):
+def make_identity(identity, *, picks=None, random_state=0, duration=None):
     """Return an unfitted identity, or the frozen one that was given.
 
     Parameters
@@ -361,7 +368,10 @@ def make_identity(identity, *, picks=None, random_state=0):
     picks : None | str | list of str
         For identities given by name.
     random_state : int
-        Seed of "random".
+        Seed of "functional" and "random".
+    duration : float | None
+        Seconds that channels are known by: a `FunctionalEmbedder` without a duration
+        of its own takes shorter segments, if these are shorter than a segment.
 
     Returns
     -------
@@ -377,14 +387,38 @@ def make_identity(identity, *, picks=None, random_state=0):
         seed = {}
         if identity in ("functional", "random"):
             seed = {"random_state": random_state}
-        return IDENTITIES[identity](picks=picks, **seed)
+        return _shorten(IDENTITIES[identity](picks=picks, **seed), duration)
     if not (hasattr(identity, "fit") and hasattr(identity, "transform")):
         raise TypeError(
             f"identity must be one of {sorted(IDENTITIES)} or a transformer with fit "
             f"and transform on lists of recordings, got {type(identity)}: "
             f"{str(identity)[:80]!r}."
         )
-    return identity if isinstance(identity, FrozenEstimator) else clone(identity)
+    if isinstance(identity, FrozenEstimator):
+        return identity
+    identity = clone(identity)
+    if isinstance(identity, IdentityUnion):
+        identity._check_members()
+        return identity.set_params(
+            identities=[
+                make_identity(
+                    member,
+                    picks=identity.picks,
+                    random_state=identity.random_state,
+                    duration=duration,
+                )
+                for member in identity.identities
+            ]
+        )
+    return _shorten(identity, duration)
+
+
+def _shorten(identity, duration):
+    """Let an embedder take segments that fit into a duration."""
+    is_open = isinstance(identity, FunctionalEmbedder) and identity.duration is None
+    if is_open and duration is not None and duration < RAW_DURATION:
+        identity.set_params(duration=duration)
+    return identity
 
 
 def cross_fit(identity, X, pieces, groups, picks=None):

@@ -38,7 +38,7 @@ def pack_identity(identity):
         header = {
             "class": "IdentityUnion",
             "members": [of_member for of_member, _ in packed],
-            "scales": [float(scale) for scale in identity._scales],
+            "scales": [float(scale) for scale in identity.scales_],
         }
         tensors = [join_tensors(f"{i}", found) for i, (_, found) in enumerate(packed)]
         return header, {k: v for found in tensors for k, v in found.items()}
@@ -83,7 +83,7 @@ def unpack_identity(header, tensors, device):
             for i, of_member in enumerate(header["members"])
         ]
         union = IdentityUnion(members)
-        union.identities_, union._scales = members, header["scales"]
+        union.identities_, union.scales_ = members, header["scales"]
         return union
     if header["class"] == "FunctionalEmbedder":
         return FunctionalEmbedder.unpack(header["header"], tensors, device)

@@ -14,7 +14,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .adaptation import WeightPrior, update_weights
-from .embedder import FunctionalEmbedder
 from .identity import check_identities, cross_fit, make_identity
 from .linear_fit import LinearRecipe, read_weights
 from .model_files import (
@@ -35,7 +34,7 @@ from .nets.reconstruction import (
 from .persistence import check_params, load_model, save_model
 from .reconstruction import RegionReconstructor, list_labelled
 from .recordings import find_subjects, list_channels
-from .segments import RAW_DURATION, read_signals
+from .segments import read_signals
 from .studies import (
     Study,
     append_study,
@@ -108,9 +107,9 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
     device : str
         "auto" takes CUDA if there is one, else the CPU.
     callbacks : list | None
-        Further callbacks of skorch.
+        Further callbacks of skorch, for ``net_``.
     net_params : dict | None
-        Further parameters of the skorch net.
+        Further parameters of the skorch net ``net_``.
     random_state : int | RandomState | None
         Seed. The same seed gives the same numbers on the CPU.
 
@@ -170,16 +169,16 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
     --------
     >>> import mne_funcmap as mf
     >>> X = mf.simulate_recordings(
-    ...     n_subjects=4, n_sessions=1, duration=20.0, sfreq=400.0, coupling=0.9
+    ...     n_subjects=3, n_sessions=1, duration=15.0, n_channels=2, coupling=0.9
     ... )
     >>> X = mf.RecordingPreprocessor(h_freq=45, sfreq=100).fit_transform(X)
-    >>> rec = mf.MaskedRegionReconstructor("region", max_epochs=10).fit(X[:3])
-    >>> rec.evaluate(X[3:])[["subject", "region", "ch_name", "n_sources"]].head(2)
+    >>> rec = mf.MaskedRegionReconstructor("region", max_epochs=10).fit(X[:2])
+    >>> rec.evaluate(X[2:])[["subject", "region", "ch_name", "n_sources"]].head(2)
       subject region ch_name  n_sources
-    0  sub-04    GPi    GPi1         16
-    1  sub-04    GPi    GPi2         16
-    >>> rec.predict(X[3:], regions="STN")[0].get_data().shape
-    (20, 2000)
+    0  sub-03    GPi    GPi1          8
+    1  sub-03    GPi    GPi2          8
+    >>> rec.predict(X[2:], regions="STN")[0].get_data().shape
+    (10, 1500)
     """
 
     _parameter_constraints = {
@@ -540,6 +539,8 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             "device": resolve_device(self.device),
             "seed": seed,
             "patience": self.patience,
+            "callbacks": self.callbacks or [],
+            "net_params": self.net_params or {},
         }
 
     def _complete(self, recipe):
@@ -664,13 +665,8 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         """Train the linear path, and learn how to adapt it."""
         fit = LinearRecipe(
             withhold=self._withhold,
-            module=settings["module"] | {"n_latents": self.n_latents},
             recipe=self._complete(LinearPath.RECIPE),
-            patience=self.patience,
-            net_params=self.net_params or {},
-            callbacks=self.callbacks or [],
-            device=settings["device"],
-            seed=settings["seed"],
+            **settings | {"module": settings["module"] | {"n_latents": self.n_latents}},
         )
         self.n_epochs_, self.search_history_ = fit.recipe["max_epochs"], None
         searched, held_out = None, []
@@ -698,11 +694,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             train,
             valid,
             recipe=recipe,
-            patience=settings["patience"],
-            callbacks=self.callbacks or [],
-            net_params=self.net_params or {},
-            device=settings["device"],
-            seed=settings["seed"],
+            **{name: value for name, value in settings.items() if name != "module"},
         ), valid
 
     def _fit_residual(self, searched, data, settings):
@@ -711,7 +703,9 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         It is judged beside the linear path that was trained without what is held out.
         """
         params = settings["module"] | {"n_latents": self.n_latents}
-        settings = settings | {"patience": RESIDUAL_PATIENCE}
+        # what users change is the linear path
+        own = {"patience": RESIDUAL_PATIENCE, "callbacks": [], "net_params": {}}
+        settings = settings | own
         params |= {"linear": deepcopy(searched.module_)}
         net, valid = self._fit_transformer(
             MixedTransformer, params, ResidualTransformer.RECIPE, data, settings
@@ -723,7 +717,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             "linear": score_windows(alone, valid)[1],
             "mixed": score_windows(net, valid)[1],
         }
-        logger.info(
+        logger.debug(
             "On what was held out r is {linear:.3f} by the linear path alone and "
             "{mixed:.3f} with the transformer.".format(**self.valid_r_)
         )
@@ -732,14 +726,13 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             self.residual_net_ = net
 
     def _make_identity(self, seed):
-        """Return the unfitted identity, whose segments fit into what is read."""
-        identity = make_identity(self.identity, picks=self.picks, random_state=seed)
-        too_long = (
-            isinstance(identity, FunctionalEmbedder) and identity.duration is None
+        """Return the unfitted identity."""
+        return make_identity(
+            self.identity,
+            picks=self.picks,
+            random_state=seed,
+            duration=self.identity_duration,
         )
-        if too_long and self.identity_duration < RAW_DURATION:
-            identity.set_params(duration=self.identity_duration)
-        return identity
 
     def _identify(self, recordings):
         """Return the scaled identities of channels."""

@@ -1,5 +1,7 @@
 """Training of transformers on windows in which a region is withheld."""
 
+import math
+
 import numpy as np
 import torch
 from mne.utils import logger
@@ -143,7 +145,7 @@ def score_windows(net, windows):
             products = [p * y, p.square(), y.square(), (p - y).square()]
             sums += torch.stack([values.sum() for values in products])
     py, pp, yy, error = sums.tolist()
-    return error / yy, py / max(np.sqrt(pp * yy), 1e-12)
+    return error / yy, py / max(math.sqrt(pp * yy), 1e-12)
 
 
 def train_transformer(

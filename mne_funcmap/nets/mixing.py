@@ -13,6 +13,8 @@ class FilterBank(nn.Module):
     Filters are hat functions between knots at 0, 10, 20, 30, 40, 60, 80 and 120 ms to
     either side (at rates below 100 Hz: at as many samples), so that a weighted sum of
     them is any filter that is linear between the knots: delays and spectra may differ.
+    One filter changes nothing: the middle one, or at high rates, where hats are wider
+    than a sample, one more.
 
     Parameters
     ----------
@@ -27,7 +29,13 @@ class FilterBank(nn.Module):
         step = max(1, round(KNOT * sfreq))
         knots = [step * knot for knot in KNOTS if step * knot < n_times]
         knots = torch.tensor([-knot for knot in knots[:0:-1]] + knots)
-        self.register_buffer("taps", _make_hats(knots), persistent=False)
+        taps = _make_hats(knots)
+        if step > 1 and len(knots) > 1:
+            # what is to be predicted is the signal as it is, not a smooth version
+            identity = torch.zeros(1, taps.shape[1])
+            identity[0, taps.shape[1] // 2] = 1.0
+            taps = torch.cat([taps, identity])
+        self.register_buffer("taps", taps, persistent=False)
 
     @property
     def n_filters(self):
@@ -36,8 +44,8 @@ class FilterBank(nn.Module):
 
     @property
     def centre(self):
-        """Index of the filter without delay."""
-        return len(self.taps) // 2
+        """Index of the filter that changes nothing."""
+        return int(self.taps[:, self.taps.shape[1] // 2].argmax())
 
     def forward(self, signals):
         """Filter signals, zero beyond their ends.
