@@ -1,0 +1,520 @@
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from torch import nn
+
+from mne_funcmap.nets.mixing import LinearPath
+from mne_funcmap.nets.reconstruction import (
+    MixedTransformer,
+    RegionTransformer,
+    ResidualTransformer,
+    WindowLoss,
+    encode_time,
+)
+from mne_funcmap.studies import Study
+from mne_funcmap.training import seeded_torch
+from mne_funcmap.transformer_fit import (
+    WithheldWindows,
+    score_windows,
+    train_transformer,
+)
+
+SMALL = {"n_dim": 8, "n_heads": 2, "n_layers": 1, "n_forward": 16}
+N_IDENTITY, N_LATENTS, SFREQ = 3, 4, 100.0
+
+
+def make_transformer(n_times=10, **params):
+    with seeded_torch(0):
+        net = RegionTransformer(
+            n_identity=N_IDENTITY, sfreq=SFREQ, n_times=n_times, **SMALL | params
+        )
+    return net.eval()
+
+
+def make_mixed(n_times=10):
+    settings = {
+        "n_identity": N_IDENTITY,
+        "n_latents": N_LATENTS,
+        "sfreq": SFREQ,
+        "n_times": n_times,
+    }
+    with seeded_torch(0):
+        return MixedTransformer(LinearPath(**settings), **settings, **SMALL)
+
+
+def make_given(n=2, n_channels=5, n_times=10, targets=(1, 3), seed=0):
+    """Return what transformers are given: windows of which two channels are asked."""
+    rng = torch.Generator().manual_seed(seed)
+    targets = torch.tensor(targets).expand(n, -1)
+    return {
+        "windows": torch.randn(n, n_channels, n_times, generator=rng),
+        "identity": torch.randn(n, n_channels, N_IDENTITY, generator=rng),
+        "is_source": torch.ones(n, n_channels).bool().scatter(1, targets, False),
+        "targets": targets,
+        "counts": torch.ones(targets.shape).bool(),
+    }
+
+
+def predict(net, **given):
+    with torch.no_grad():
+        return net(**given).numpy()
+
+
+def make_both(n_times=10):
+    """Both transformers, the last layer of the residual drawn at random."""
+    mixed = make_mixed(n_times).eval()
+    with seeded_torch(1):
+        nn.init.normal_(mixed.residual.head.weight)
+    return {"transformer": make_transformer(n_times), "mixed": mixed}
+
+
+@pytest.fixture(scope="module", params=["transformer", "mixed"])
+def net(request):
+    return make_both()[request.param]
+
+
+@pytest.fixture
+def studies():
+    """Three channels in two regions, and four in three."""
+    rng = np.random.default_rng(0)
+    return [
+        Study(
+            subject=f"sub-{i}",
+            ch_names=np.array([f"{i}{k}" for k in range(len(region))]),
+            region=np.array(list(region)),
+            identity=rng.standard_normal((len(region), N_IDENTITY)).astype("float32"),
+            mean=np.zeros(len(region)),
+            scale=np.ones(len(region)),
+        )
+        for i, region in enumerate(["ABA", "CABC"])
+    ]
+
+
+@pytest.fixture
+def windows(studies):
+    rng = torch.Generator().manual_seed(1)
+    sizes = [len(study.region) for study in studies]
+    return [
+        torch.randn(n, size, 10, generator=rng)
+        for n, size in zip((2, 5), sizes, strict=True)
+    ]
+
+
+# What the transformers make of a batch
+
+
+def test_shape(net):
+    assert predict(net, **make_given()).shape == (2, 2, 10)
+
+
+@pytest.mark.parametrize("n_times", [1, 2, 3, 7, 11, 26])
+def test_any_number_of_samples(n_times):
+    """A patch is of 2 samples, or of 5 beside the linear path."""
+    for net in make_both(n_times).values():
+        given = make_given(n_times=n_times)
+        expected = predict(net, **given)
+        assert expected.shape == (2, 2, n_times)
+        # the last sample is looked at
+        given["windows"][:, 0, -1] += 1
+        assert not np.allclose(predict(net, **given), expected)
+
+
+def test_equivariant_to_channel_order(net):
+    given = make_given()
+    expected = predict(net, **given)
+    order = torch.tensor([3, 0, 4, 1, 2])
+    permuted = {
+        name: given[name][:, order] for name in ("windows", "identity", "is_source")
+    }
+    place = torch.argsort(order)
+    found = predict(net, **given | permuted | {"targets": place[given["targets"]]})
+    assert_allclose(found, expected, atol=1e-5)
+    # targets asked in another order are answered in that order
+    swapped = predict(net, **given | {"targets": given["targets"].flip(1)})
+    assert_allclose(swapped, expected[:, ::-1], atol=1e-5)
+
+
+def test_channels_differ(net):
+    """The tests of order and padding would hold for a net that looks at nothing."""
+    given = make_given()
+    expected = predict(net, **given)
+    assert not np.allclose(expected[:, 0], expected[:, 1], atol=1e-3)
+    for name in ("windows", "identity"):
+        other = make_given(seed=1)[name]
+        assert not np.allclose(predict(net, **given | {name: other}), expected, 1e-2)
+    fewer = given["is_source"].clone()
+    fewer[:, 0] = False
+    found = predict(net, **given | {"is_source": fewer})
+    assert not np.allclose(found, expected, atol=1e-3)
+
+
+def test_padding_has_no_influence(net):
+    given = make_given()
+    expected = predict(net, **given)
+    more = torch.full((2, 3, 1), 7.0)
+    padded = {
+        "windows": torch.cat([given["windows"], more.expand(-1, -1, 10)], dim=1),
+        "identity": torch.cat([given["identity"], more.expand(-1, -1, 3)], dim=1),
+        "is_source": torch.cat([given["is_source"], more[..., 0] < 0], dim=1),
+    }
+    assert_allclose(predict(net, **given | padded), expected, atol=1e-5)
+    # targets that are padding
+    asked = {
+        "targets": torch.cat([given["targets"], torch.zeros(2, 1).long()], dim=1),
+        "counts": torch.tensor([[True, True, False]] * 2),
+    }
+    found = predict(net, **given | asked)[:, :2]
+    assert_allclose(found, expected, atol=1e-5)
+
+
+def test_windows_of_a_batch_do_not_influence_one_another(net):
+    given = make_given()
+    expected = predict(net, **given)
+    for item in range(2):
+        alone = {name: values[item : item + 1] for name, values in given.items()}
+        assert_allclose(predict(net, **alone)[0], expected[item], atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e3, "noise"])
+def test_withheld_signals_have_no_influence(net, value):
+    given = make_given()
+    expected = predict(net, **given)
+    withheld = ~given["is_source"]
+    other = make_given(seed=5)["windows"] if value == "noise" else value
+    changed = torch.where(withheld[..., None], other, given["windows"])
+    found = predict(net, **given | {"windows": changed})
+    assert_allclose(found, expected, atol=1e-6)
+
+
+def test_features_are_means_over_sources():
+    net = make_transformer()
+    given = make_given()
+    asked = {name: given[name] for name in ("windows", "identity", "is_source")}
+    with torch.no_grad():
+        features = net.encode(**asked)
+        sources = [values[:, [0, 2, 4]] for values in asked.values()]
+        alone = net.encode(*sources)
+        hidden = ~sources[2].repeat_interleave(5, dim=1)
+        assert not hidden.any()
+        tokens = net._encode(sources[0], net.identity(sources[1]), sources[2])[0]
+    assert features.shape == (2, 8)
+    assert_allclose(features, alone, atol=1e-5)
+    assert_allclose(alone, tokens.mean(dim=1), atol=1e-6)
+
+
+def test_size_is_that_of_the_paper():
+    net = RegionTransformer(n_identity=32, sfreq=1000.0, n_times=1000)
+    n_weights = sum(values.numel() for values in net.parameters())
+    assert 1.2e6 < n_weights < 1.4e6
+    assert net.patch.kernel_size == (25,)
+    assert net.base.shape == (40, 128)
+
+
+def test_attention_weights_are_kept_in_training():
+    for net in (make_transformer(), make_mixed().residual):
+        found = [m for m in net.modules() if isinstance(m, nn.MultiheadAttention)]
+        assert len(found) == 3
+        assert all(layer.dropout == 0 for layer in found)
+        others = [m.p for m in net.modules() if isinstance(m, nn.Dropout)]
+        assert min(others) > 0
+
+
+def test_time_is_encoded_by_sines():
+    found = encode_time(50, 6)
+    assert found.shape == (50, 6)
+    place = np.arange(50)
+    for k in range(3):
+        angle = place / 10_000 ** (2 * k / 6)
+        assert_allclose(found[:, 2 * k], np.sin(angle), atol=1e-5)
+        assert_allclose(found[:, 2 * k + 1], np.cos(angle), atol=1e-5)
+
+
+# Beside the linear path
+
+
+def test_the_residual_starts_at_zero():
+    net = make_mixed().residual.train()
+    rng = torch.Generator().manual_seed(0)
+    given = (
+        torch.randn(2, N_LATENTS, 10, generator=rng),
+        torch.randn(2, 3, 10, generator=rng),
+        torch.randn(2, 3, N_IDENTITY, generator=rng),
+    )
+    residual = net(*given)
+    assert residual.shape == (2, 3, 10)
+    assert_array_equal(residual.detach(), np.zeros((2, 3, 10)))
+    # it can leave zero
+    residual.sum().backward()
+    assert net.head.weight.grad.abs().sum() > 0
+
+
+def test_mixed_starts_as_the_linear_path():
+    net = make_mixed().train()
+    given = make_given()
+    weights = net.linear(given["identity"], given["is_source"], given["targets"])
+    expected = net.linear.apply(given["windows"], weights)
+    assert expected.abs().mean() > 1e-3
+    assert_array_equal(net(**given).detach(), expected.detach())
+
+
+def test_the_linear_path_is_not_trained(studies, windows):
+    net = make_mixed().train()
+    assert not net.linear.training
+    assert net.residual.training
+    predicted = net(**make_given())
+    predicted.square().sum().backward()
+    assert all(values.grad is None for values in net.linear.parameters())
+    assert net.residual.head.weight.grad.abs().sum() > 0
+
+    before = {name: v.clone() for name, v in net.linear.state_dict().items()}
+    data = WithheldWindows(studies, windows, "ABC")
+    params = {
+        "linear": net.linear,
+        "n_identity": N_IDENTITY,
+        "n_latents": N_LATENTS,
+        "sfreq": SFREQ,
+        "n_times": 10,
+    }
+    found = fit(MixedTransformer, params | SMALL, data, max_epochs=2)
+    for name, values in found.module_.linear.state_dict().items():
+        assert_array_equal(values, before[name])
+    assert found.module_.residual.head.weight.abs().sum() > 0
+
+
+# The loss
+
+
+def test_loss():
+    rng = np.random.default_rng(0)
+    predicted, true = rng.standard_normal((2, 3, 2, 20))
+    predicted += 2 + 0.5 * true
+    counts = np.array([[True, False], [True, True], [False, False]])
+    p, y = predicted[counts], true[counts]
+    r = [np.corrcoef(*pair)[0, 1] for pair in zip(p, y, strict=True)]
+    truth = {"windows": torch.tensor(true), "counts": torch.tensor(counts)}
+    for loss, weight in [
+        (WindowLoss(), 0.05),
+        (WindowLoss(0.0), 0),
+        (WindowLoss(2), 2),
+    ]:
+        expected = np.mean((p - y) ** 2) + weight * np.mean(1 - np.array(r))
+        assert loss(torch.tensor(predicted), truth).item() == pytest.approx(expected)
+
+
+def test_padding_targets_do_not_count_in_the_loss():
+    given = torch.randn(2, 2, 10, generator=torch.Generator().manual_seed(0))
+    truth = {
+        "windows": given + 0.5,
+        "counts": torch.tensor([[True, False], [True, True]]),
+    }
+    predicted = given.clone()
+    predicted[0, 1] = 1e6
+    predicted.requires_grad_()
+    loss = WindowLoss()(predicted, truth)
+    assert loss.item() == pytest.approx(0.25, abs=1e-5)
+    loss.backward()
+    assert_array_equal(predicted.grad[0, 1], np.zeros(10))
+    assert (predicted.grad[1] != 0).all()
+
+
+def test_loss_of_flat_predictions_is_finite():
+    predicted = torch.zeros(1, 1, 10, requires_grad=True)
+    truth = {"windows": torch.ones(1, 1, 10), "counts": torch.ones(1, 1).bool()}
+    loss = WindowLoss()(predicted, truth)
+    loss.backward()
+    assert loss.item() == pytest.approx(1.05)
+    assert torch.isfinite(predicted.grad).all()
+
+
+# Windows of which a region is withheld
+
+
+def test_collate(studies, windows):
+    data = WithheldWindows(studies, windows, "ABC")
+    assert len(data) == 7
+    assert data.count_channels().tolist() == [3] * 2 + [4] * 5
+    # regions are taken in turn: A of the first recording, then C of the second
+    given, truth = data.collate([data[0], data[5]])
+    first, second = windows[0][0], windows[1][3]
+    assert given["targets"].tolist() == [[0, 2], [0, 3]]
+    assert given["counts"].tolist() == [[True, True]] * 2
+    assert given["is_source"].tolist() == [
+        [False, True, False, False],
+        [False, True, True, False],
+    ]
+    assert_array_equal(truth["windows"], np.stack([first[[0, 2]], second[[0, 3]]]))
+    expected = np.zeros((2, 4, 10))
+    expected[0, 1], expected[1, 1:3] = first[1], second[1:3]
+    assert_array_equal(given["windows"], expected)
+    assert_array_equal(given["identity"][0, :3], studies[0].identity)
+    assert_array_equal(given["identity"][1], studies[1].identity)
+
+    # B is one channel, which leaves a target that is padding
+    given, truth = data.collate([data[0], data[1]])
+    assert given["counts"].tolist() == [[True, True], [True, False]]
+    assert given["targets"][1, 0] == 1
+    assert given["is_source"][1].tolist() == [True, False, True]
+    assert_array_equal(truth["counts"], given["counts"])
+    assert_array_equal(truth["windows"][1, 0], windows[0][1, 1])
+
+
+def test_collate_asked_by_region(studies, windows):
+    queries = {region: np.full(3, k, "float32") for k, region in enumerate("ABC")}
+    data = WithheldWindows(studies, windows, "ABC", queries)
+    _, identity, is_target = data[0]
+    assert is_target.tolist() == [True, False, True]
+    assert_array_equal(identity[is_target], np.zeros((2, 3)))
+    assert_array_equal(identity[1], studies[0].identity[1])
+    _, identity, is_target = data[5]
+    assert_array_equal(identity[is_target], np.full((2, 3), 2))
+
+
+def test_only_target_regions_are_withheld(studies, windows):
+    data = WithheldWindows(studies, windows, ["C"])
+    assert len(data) == len(windows[1])
+    assert all(data[i][2].tolist() == [True, False, False, True] for i in range(5))
+
+
+def test_drawn_anew(studies, windows):
+    def draw(data):
+        return ["".join("01"[int(t)] for t in data[2][2]) for _ in range(40)]
+
+    found = draw(WithheldWindows(studies, windows, "ABC", seed=0))
+    assert set(found) == {"1001", "0100", "0010"}
+    assert found == draw(WithheldWindows(studies, windows, "ABC", seed=0))
+    assert found != draw(WithheldWindows(studies, windows, "ABC", seed=1))
+    assert len(set(draw(WithheldWindows(studies, windows, "ABC")))) == 1
+
+
+# Training
+
+
+class Scripted(nn.Module):
+    """Predicts a part of the mean of sources, in the same way for every target."""
+
+    def forward(self, windows, identity, is_source, targets, counts):
+        n_sources = is_source.sum(dim=1)[:, None, None]
+        mean = windows.sum(dim=1, keepdim=True) / n_sources
+        return mean.expand(-1, targets.shape[1], -1) + 0.1
+
+
+class FakeNet:
+    batch_size, device = 2, "cpu"
+    module_ = Scripted()
+
+
+def test_scores_equal_numpy(studies, windows):
+    data = WithheldWindows(studies, windows, "ABC")
+    p, y = [], []
+    for item in range(len(data)):
+        values, _, is_target = data[item]
+        values, is_target = values.numpy(), is_target.numpy()
+        n_targets = is_target.sum()
+        p += [np.tile(values[~is_target].mean(axis=0) + 0.1, n_targets)]
+        y += [values[is_target].ravel()]
+    p, y = np.concatenate(p), np.concatenate(y)
+    nmse, r = score_windows(FakeNet(), data)
+    assert nmse == pytest.approx(np.sum((p - y) ** 2) / np.sum(y**2), rel=1e-5)
+    assert r == pytest.approx(p @ y / np.sqrt((p @ p) * (y @ y)), rel=1e-4)
+
+
+def fit(module, params, data, *, max_epochs, lr=1e-2, **settings):
+    recipe = {
+        "max_epochs": max_epochs,
+        "batch_size": 4,
+        "lr": lr,
+        "weight_decay": 0.0,
+    }
+    settings = {
+        "patience": max_epochs,
+        "callbacks": [],
+        "net_params": {},
+        "device": "cpu",
+        "seed": 0,
+    } | settings
+    return train_transformer(module, params, data, data, recipe=recipe, **settings)
+
+
+@pytest.fixture
+def coupled_data(studies):
+    """Windows of which every channel is one sine, of either sign by its identity."""
+    rng = np.random.default_rng(0)
+    times, windows = np.arange(10) / 10, []
+    for study in studies:
+        phase = rng.uniform(0, 2 * np.pi, (24, 1, 1))
+        sign = np.array([{"A": 1, "B": -1, "C": 1}[r] for r in study.region])
+        study.identity[:] = 0
+        study.identity[:, 0] = sign
+        sine = np.sqrt(2) * np.sin(2 * np.pi * times + phase)
+        windows.append(torch.tensor(sine * sign[:, None]).float())
+    return WithheldWindows(studies, windows, "ABC")
+
+
+def test_transformer_learns(coupled_data):
+    params = {"n_identity": N_IDENTITY, "sfreq": SFREQ, "n_times": 10, "dropout": 0.0}
+    params |= SMALL | {"n_dim": 16}
+    net = fit(RegionTransformer, params, coupled_data, max_epochs=25)
+    nmse, r = score_windows(net, coupled_data)
+    assert nmse < 0.3
+    assert r > 0.8
+    # the best epoch is kept
+    assert nmse == pytest.approx(min(net.history[:, "valid_nmse"]), rel=1e-5)
+    # it holds no data
+    assert net.callbacks is None
+    assert net.iterator_train__collate_fn is None
+
+
+def test_recipe_reaches_the_net(studies, windows):
+    data = WithheldWindows(studies, windows, "ABC")
+    params = {"n_identity": N_IDENTITY, "sfreq": SFREQ, "n_times": 10, **SMALL}
+    net = fit(
+        RegionTransformer,
+        params,
+        data,
+        max_epochs=2,
+        net_params={"module__n_layers": 2},
+    )
+    assert len(net.module_.encoder.layers) == 2
+    assert [len(epoch["batches"]) for epoch in net.history] == [2, 2]
+    again = fit(RegionTransformer, params, data, max_epochs=2)
+    found = [
+        fit(RegionTransformer, params, data, max_epochs=2, seed=seed) for seed in (0, 1)
+    ]
+    weights = [net.module_.head.weight.detach().numpy() for net in (again, *found)]
+    assert_array_equal(weights[0], weights[1])
+    assert not np.allclose(weights[0], weights[2])
+
+
+def test_max_windows_of_an_epoch(studies, windows):
+    data = WithheldWindows(studies, windows, "ABC")
+    params = {"n_identity": N_IDENTITY, "sfreq": SFREQ, "n_times": 10, **SMALL}
+    recipe = {
+        "max_epochs": 2,
+        "max_windows": 3,
+        "batch_size": 2,
+        "lr": 1e-3,
+        "weight_decay": 0.0,
+    }
+    net = train_transformer(
+        RegionTransformer,
+        params,
+        data,
+        data,
+        recipe=recipe,
+        patience=2,
+        callbacks=[],
+        net_params={},
+        device="cpu",
+        seed=0,
+    )
+    sizes = [[b["train_batch_size"] for b in epoch["batches"]] for epoch in net.history]
+    assert sizes == [[2, 1], [2, 1]]
+
+
+def test_residual_of_windows_shorter_than_a_patch():
+    net = ResidualTransformer(
+        n_identity=N_IDENTITY, n_latents=2, sfreq=1000.0, n_times=2, **SMALL
+    )
+    found = net(torch.ones(1, 2, 2), torch.ones(1, 3, 2), torch.ones(1, 3, N_IDENTITY))
+    assert found.shape == (1, 3, 2)
