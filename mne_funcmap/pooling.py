@@ -52,19 +52,22 @@ class WindowPooler(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If an item is not such an array, or their numbers of features differ.
+            If there are no recordings, an item is not such an array, or their numbers
+            of features differ.
         """
+        if not len(X):
+            raise ValueError("X is empty: expected features of one recording at least.")
         shapes = [np.shape(features) for features in X]
         odd = [
             (index, shape)
             for index, shape in enumerate(shapes)
-            if len(shape) != 2 or shape[0] < 1 or shape[1] != shapes[0][-1]
+            if len(shape) != 2 or shape[0] < 1 or shape[1:] != shapes[0][1:]
         ]
         if odd:
             raise ValueError(
-                f"Item {odd[0][0]} has the shape {odd[0][1]}: expected (n_windows, "
-                f"n_features) with one n_features, as item 0 of shape {shapes[0]}. "
-                "Give the list that MaskedRegionReconstructor.transform returns."
+                f"Item {odd[0][0]} has the shape {odd[0][1]} and item 0 {shapes[0]}: "
+                "expected (n_windows, n_features) with one n_features. Give the "
+                "list that MaskedRegionReconstructor.transform returns."
             )
         return np.array(
             [np.r_[np.mean(rows, axis=0), np.std(rows, axis=0)] for rows in X]
