@@ -4,11 +4,109 @@ import numpy as np
 import torch
 from sklearn.frozen import FrozenEstimator
 
+from .adaptation import WeightPrior
 from .embedder import FunctionalEmbedder
 from .identity import IDENTITIES, IdentityUnion
+from .nets.mixing import LinearPath
+from .nets.reconstruction import MixedTransformer, RegionTransformer
+from .persistence import check_params
 from .studies import Study
+from .training import make_restored, read_module_params, seeded_torch
 
+# attributes of a reconstructor that JSON can hold
+PLAIN = ("n_times_", "sfreq_", "identity_scale_", "n_epochs_", "valid_r_")
 FITTED = ("coord_frame_", "regions_")  # of identities that learn little
+
+
+def pack_reconstructor(rec):
+    """Return what a model file holds of a fitted reconstructor.
+
+    Parameters
+    ----------
+    rec : MaskedRegionReconstructor
+        The reconstructor.
+
+    Returns
+    -------
+    header : dict
+        The parameters, and what else JSON can hold.
+    tensors : dict of str to torch.Tensor
+        Weights, identities of regions, and what was adapted to.
+    """
+    params = rec.get_params(deep=False) | {"callbacks": None, "identity": "none"}
+    check_params(params)
+    identity, tensors = pack_identity(rec.identity_)
+    tensors = join_tensors("identity", tensors) | pack_nets(rec)
+    for i, region in enumerate(rec.regions_):
+        values = np.ascontiguousarray(rec.region_identities_[region])
+        tensors[f"region.{i}"] = torch.from_numpy(values)
+    tensors["identity_mean"] = torch.from_numpy(rec.identity_mean_)
+    studies = [pack_study(rec.known_[name]) for name in sorted(rec.adapted_)]
+    for i, (_, of_study) in enumerate(studies):
+        tensors |= join_tensors(f"study{i}", of_study)
+    header = {name: getattr(rec, name) for name in PLAIN} | {
+        "params": params,
+        "identity": identity,
+        "regions": rec.regions_.tolist(),
+        "scales": [rec.region_scales_[region] for region in rec.regions_],
+        "studies": [of_study for of_study, _ in studies],
+    }
+    return header, tensors
+
+
+def pack_nets(rec):
+    """Return the weights of a reconstructor's networks, a dict of tensors."""
+    tensors = join_tensors("net", rec.net_.module_.state_dict())
+    if rec.architecture == "mixed":
+        tensors |= join_tensors("prior", rec.prior_.state_dict())
+    if rec.residual_net_ is not None:
+        weights = rec.residual_net_.module_.residual.state_dict()
+        tensors |= join_tensors("residual", weights)
+    return tensors
+
+
+def unpack_nets(tensors, architecture, settings):
+    """Return the networks that a model file holds.
+
+    Parameters
+    ----------
+    tensors : dict of str to torch.Tensor
+        As by `pack_reconstructor`.
+    architecture : str
+        That of the reconstructor.
+    settings : dict
+        Parameters of the ``module``, ``net_params`` and ``device``.
+
+    Returns
+    -------
+    nets : dict of str to object
+        The attributes of the reconstructor, by name.
+    """
+    module, device = settings["module"], settings["device"]
+    own = module | read_module_params(settings["net_params"])
+    weights = split_tensors("net", tensors)
+    if architecture == "transformer":
+        del own["n_latents"]
+        net = make_restored(RegionTransformer, own, weights, device)
+        return {"net_": net, "residual_net_": None}
+    net = make_restored(LinearPath, own, weights, device)
+    linear, residual_net = net.module_, None
+    with seeded_torch(0):
+        prior = WeightPrior(
+            n_identity=module["n_identity"], n_filters=linear.bank.n_filters
+        )
+    prior.load_state_dict(split_tensors("prior", tensors))
+    weights = {k: v for k, v in tensors.items() if k.startswith("residual.")}
+    if weights:
+        weights |= join_tensors("linear", linear.state_dict())
+        params = module | {"linear": linear}
+        residual_net = make_restored(MixedTransformer, params, weights, device)
+    return {
+        "net_": net,
+        "linear_": linear,
+        "prior_": prior,
+        "residual_net_": residual_net,
+    }
 
 
 def pack_identity(identity):
@@ -147,6 +245,15 @@ def unpack_study(header, tensors):
         **{name: tensors[name].numpy() for name in ("identity", "mean", "scale")},
         parts=tuple((tensors[f"part{i}"], of_one) for i, of_one in enumerate(seconds)),
     )
+
+
+def unpack_studies(headers, tensors):
+    """Return the studies that a model file holds, a dict by subject."""
+    studies = [
+        unpack_study(header, split_tensors(f"study{i}", tensors))
+        for i, header in enumerate(headers)
+    ]
+    return {study.subject: study for study in studies}
 
 
 def join_tensors(prefix, tensors):

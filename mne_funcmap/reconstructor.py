@@ -9,20 +9,20 @@ import torch
 from mne.utils import logger
 from sklearn.base import TransformerMixin
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import GroupKFold
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .adaptation import WeightPrior, update_weights
+from .adaptation import update_weights
+from .holding_out import choose_split, split_studies, split_windows
 from .identity import check_identities, cross_fit, make_identity
 from .linear_fit import LinearRecipe, read_weights
 from .model_files import (
-    join_tensors,
-    pack_identity,
-    pack_study,
+    PLAIN,
+    pack_reconstructor,
     split_tensors,
     unpack_identity,
-    unpack_study,
+    unpack_nets,
+    unpack_studies,
 )
 from .moments import join_parts
 from .nets.mixing import FilterBank, LinearPath
@@ -31,7 +31,12 @@ from .nets.reconstruction import (
     RegionTransformer,
     ResidualTransformer,
 )
-from .persistence import check_params, load_model, save_model
+from .persistence import load_model, save_model
+from .predictors import (
+    extract_features,
+    make_linear_predictor,
+    make_transformer_predictor,
+)
 from .reconstruction import RegionReconstructor, list_labelled
 from .recordings import find_subjects, list_channels
 from .segments import read_signals
@@ -45,15 +50,12 @@ from .studies import (
     study_recording,
 )
 from .subjects import describe, get_subjects, shorten_list
-from .training import draw_seed, make_restored, read_module_params, resolve_device
+from .training import draw_seed, resolve_device
 from .transformer_fit import WithheldWindows, score_windows, train_transformer
 from .virtual import add_channels, find_centres
-from .withholding import WithheldRegions, list_withheld
+from .withholding import WithheldRegions
 
-MIN_SUBJECTS = 5  # fewer are not enough to hold one out: the end of each recording is
-N_FOLDS = 5
 RESIDUAL_PATIENCE = 2
-TRANSFORMER_CHUNK = 32  # windows computed at a time
 MIN_GAIN = 0.002  # in r, for which the transformer beside the linear path is kept
 
 
@@ -371,36 +373,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             If a parameter or the identity cannot be written. Pickle can store these.
         """
         check_is_fitted(self)
-        params = self.get_params(deep=False) | {"callbacks": None, "identity": "none"}
-        check_params(params)
-        identity, tensors = pack_identity(self.identity_)
-        tensors = join_tensors("identity", tensors)
-        tensors |= join_tensors("net", self.net_.module_.state_dict())
-        if self.residual_net_ is not None:
-            weights = self.residual_net_.module_.residual.state_dict()
-            tensors |= join_tensors("residual", weights)
-        if self.architecture == "mixed":
-            tensors |= join_tensors("prior", self.prior_.state_dict())
-        for i, region in enumerate(self.regions_):
-            values = np.ascontiguousarray(self.region_identities_[region])
-            tensors[f"region.{i}"] = torch.from_numpy(values)
-        tensors["identity_mean"] = torch.from_numpy(self.identity_mean_)
-        studies = [pack_study(self.known_[name]) for name in sorted(self.adapted_)]
-        for i, (_, of_study) in enumerate(studies):
-            tensors |= join_tensors(f"study{i}", of_study)
-        header = {
-            "params": params,
-            "identity": identity,
-            "regions": self.regions_.tolist(),
-            "scales": [self.region_scales_[region] for region in self.regions_],
-            "identity_scale": self.identity_scale_,
-            "n_times": self.n_times_,
-            "sfreq": self.sfreq_,
-            "n_epochs": self.n_epochs_,
-            "valid_r": self.valid_r_,
-            "studies": [of_study for of_study, _ in studies],
-        }
-        save_model(path, type(self).__name__, header, tensors)
+        save_model(path, type(self).__name__, *pack_reconstructor(self))
 
     @classmethod
     def load(cls, path, *, device="auto"):
@@ -428,7 +401,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         """
         header, tensors = load_model(path, cls.__name__)
         try:
-            return cls._restore(header, tensors, device)
+            return cls._unpack(header, tensors, device)
         except (KeyError, TypeError, RuntimeError) as error:
             raise ValueError(
                 f"The model file {str(path)!r} is damaged: {error!r}. Expected a file "
@@ -436,19 +409,17 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             ) from error
 
     @classmethod
-    def _restore(cls, header, tensors, device):
+    def _unpack(cls, header, tensors, device):
         """Return the reconstructor that a model file holds."""
-        identity = unpack_identity(
-            header["identity"], split_tensors("identity", tensors), device
-        )
+        identity = split_tensors("identity", tensors)
+        identity = unpack_identity(header["identity"], identity, device)
         frozen = FrozenEstimator(identity)
         rec = cls(**header["params"]).set_params(identity=frozen, device=device)
-        rec.identity_, rec.regions_ = frozen, np.array(header["regions"])
-        rec.n_times_, rec.sfreq_ = header["n_times"], header["sfreq"]
+        rec.identity_, rec.search_history_ = frozen, None
+        for name in PLAIN:
+            setattr(rec, name, header[name])
+        rec.regions_ = np.array(header["regions"])
         rec.identity_mean_ = tensors["identity_mean"].numpy()
-        rec.identity_scale_ = header["identity_scale"]
-        rec.n_epochs_, rec.valid_r_ = header["n_epochs"], header["valid_r"]
-        rec.search_history_, rec.residual_net_ = None, None
         rec.region_scales_ = dict(zip(rec.regions_, header["scales"], strict=True))
         rec.region_identities_ = {
             region: tensors[f"region.{i}"].numpy()
@@ -457,42 +428,14 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         rec.region_queries_ = {
             r: values.mean(axis=0) for r, values in rec.region_identities_.items()
         }
-        rec._restore_nets(tensors)
-        studies = [
-            unpack_study(of_study, split_tensors(f"study{i}", tensors))
-            for i, of_study in enumerate(header["studies"])
-        ]
-        rec.known_ = {study.subject: study for study in studies}
+        rec._bank = FilterBank(rec.sfreq_, rec.n_times_)
+        settings = rec._make_settings(0)
+        settings["module"] |= {"n_latents": rec.n_latents}
+        for name, net in unpack_nets(tensors, rec.architecture, settings).items():
+            setattr(rec, name, net)
+        rec.known_ = unpack_studies(header["studies"], tensors)
         rec.adapted_ = frozenset(rec.known_)
         return rec
-
-    def _restore_nets(self, tensors):
-        """Make the networks, with weights that were trained before."""
-        settings = self._make_settings(0)
-        module, device = settings["module"], settings["device"]
-        self._bank = FilterBank(self.sfreq_, self.n_times_)
-        overrides = self.net_params or {}
-        if self.architecture == "transformer":
-            params = module | read_module_params(overrides)
-            weights = split_tensors("net", tensors)
-            self.net_ = make_restored(RegionTransformer, params, weights, device)
-            return
-        linear = module | {"n_latents": self.n_latents} | read_module_params(overrides)
-        weights = split_tensors("net", tensors)
-        self.net_ = make_restored(LinearPath, linear, weights, device)
-        self.linear_ = self.net_.module_
-        self.prior_ = WeightPrior(
-            n_identity=module["n_identity"], n_filters=self._bank.n_filters
-        )
-        self.prior_.load_state_dict(split_tensors("prior", tensors))
-        weights = split_tensors("residual", tensors)
-        if weights:
-            weights = join_tensors("residual", weights)
-            weights |= join_tensors("linear", self.linear_.state_dict())
-            params = module | {"n_latents": self.n_latents, "linear": self.linear_}
-            self.residual_net_ = make_restored(
-                MixedTransformer, params, weights, device
-            )
 
     def _learn(self, recordings, channels):
         """Fit the identity, then the networks."""
@@ -502,7 +445,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         self._bank = FilterBank(self.sfreq_, self.n_times_)
         studies = self._study_training(recordings, channels, groups, seed)
         self._summarize_regions(studies)
-        split = self._split(studies, groups)
+        split = choose_split(studies, groups, self._get_targets(), self.validation)
         self._fit_nets(recordings, channels, studies, split, seed)
 
     def _fit_nets(self, recordings, channels, studies, split, seed):
@@ -561,12 +504,10 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             for i, (raw, of_raw) in enumerate(zip(recordings, names, strict=True))
         ]
         crossed = cross_fit(self.identity_, recordings, pieces, groups, self.picks)
-        self._measure_identities(crossed, recordings)
+        self._measure_identities(crossed)
         whole = self._study(recordings, self._bank)
-        self.known_, self.adapted_ = (
-            self._remember(whole, keep_parts=False),
-            frozenset(),
-        )
+        self.known_ = self._remember([replace(study, parts=()) for study in whole])
+        self.adapted_ = frozenset()
         studies = []
         for index, (study, piece) in enumerate(zip(whole, pieces, strict=True)):
             identity = self._scale_identity(crossed[index])
@@ -577,17 +518,8 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             studies.append(replace(study, identity=of_piece.identity))
         return studies
 
-    def _measure_identities(self, identities, recordings):
+    def _measure_identities(self, identities):
         """Keep the mean and the scale of identities."""
-        shapes = [np.shape(values) for values in identities]
-        odd = [i for i, shape in enumerate(shapes) if shape[1:] != shapes[0][1:]]
-        if odd:
-            raise ValueError(
-                f"Identities have the shape {shapes[0]} in "
-                f"{describe(0, recordings[0])} and {shapes[odd[0]]} in "
-                f"{describe(odd[0], recordings[odd[0]])}: expected (n_channels, "
-                "n_components) with one n_components. Check the transformer."
-            )
         stacked = np.concatenate(identities)
         self.identity_mean_ = stacked.mean(axis=0)
         self.identity_scale_ = float(np.sqrt(stacked.var(axis=0).mean())) or 1.0
@@ -607,10 +539,8 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             return self.regions_
         return np.array(self.target_regions)
 
-    def _remember(self, studies, *, keep_parts=True):
+    def _remember(self, studies):
         """Return the studies of recordings by subject, where that is known."""
-        if not keep_parts:
-            studies = [replace(study, parts=()) for study in studies]
         by_subject = {}
         for study in studies:
             if study.subject is not None:
@@ -637,30 +567,6 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         queries = self.region_queries_ if self.query == "region" else None
         return WithheldRegions(studies, self._get_targets(), queries)
 
-    def _split(self, studies, groups):
-        """Return which recordings to train on and to stop by.
-
-        Returns
-        -------
-        split : tuple of (list of int, list of int | None) | None
-            Indices of recordings; None as the second: the last part of each is held
-            out; None alone: nothing can be.
-        """
-        targets = self._get_targets()
-        usable = [i for i, study in enumerate(studies) if list_withheld(study, targets)]
-        if not usable:
-            raise ValueError(
-                f"No recording has channels in {shorten_list(targets)} and in other "
-                "regions, to predict these from: there is nothing to learn."
-            )
-        n_subjects = len(np.unique(groups[usable]))
-        if self.validation == "recordings" and n_subjects >= MIN_SUBJECTS:
-            splitter = GroupKFold(N_FOLDS, shuffle=True, random_state=0)
-            parts = next(splitter.split(usable, groups=groups[usable]))
-            return tuple([usable[i] for i in part] for part in parts)
-        early = [i for i in usable if len(studies[i].parts) > 1]
-        return (early, None) if early else None
-
     def _fit_linear(self, studies, split, settings):
         """Train the linear path, and learn how to adapt it."""
         fit = LinearRecipe(
@@ -671,7 +577,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         self.n_epochs_, self.search_history_ = fit.recipe["max_epochs"], None
         searched, held_out = None, []
         if split is not None:
-            train, held_out = _apply_split(studies, split)
+            train, held_out = split_studies(studies, split)
             searched, self.n_epochs_ = fit.search(train, held_out)
             self.search_history_ = searched.history
         self.prior_ = fit.learn_prior(searched, held_out)
@@ -682,7 +588,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
     def _fit_transformer(self, module, params, recipe, data, settings):
         """Train a transformer on windows."""
         studies, windows, split = data
-        parts = _split_windows(windows, split)
+        parts = split_windows(windows, split)
         queries = self.region_queries_ if self.query == "region" else None
         train, valid = (
             WithheldWindows(studies, part, self._get_targets(), queries, seed)
@@ -767,37 +673,13 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
     def _make_predictor(self, study, is_target):
         """Return the function that predicts withheld channels in windows."""
         if self.architecture == "transformer":
-            return self._make_windows_predictor(self.net_, study, is_target)
+            return make_transformer_predictor(self.net_, study, is_target)
         weights = read_weights(self.net_, study, is_target)
         if study.subject in self.adapted_ and study.parts:
             weights = self._update(weights, study, is_target)
         elif self.residual_net_ is not None:
-            return self._make_windows_predictor(self.residual_net_, study, is_target)
-        weights = weights[None].to(self.net_.device)
-
-        def predict(windows):
-            with torch.no_grad():
-                return self.linear_.apply(windows.to(self.net_.device), weights).cpu()
-
-        return predict
-
-    def _make_windows_predictor(self, net, study, is_target):
-        """Return the function that predicts windows by a transformer."""
-        given = _describe_withheld(study, is_target, net.device)
-        module = net.module_.eval()
-
-        def predict(windows):
-            with torch.no_grad():
-                pieces = [
-                    module(
-                        part.to(net.device),
-                        *(v.expand(len(part), *v.shape) for v in given),
-                    )
-                    for part in windows.split(TRANSFORMER_CHUNK)
-                ]
-                return torch.cat(pieces).cpu()
-
-        return predict
+            return make_transformer_predictor(self.residual_net_, study, is_target)
+        return make_linear_predictor(self.net_, weights)
 
     def _update(self, weights, study, is_target):
         """Return weights adapted to the moments of a recording."""
@@ -824,25 +706,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
                 f"of its {len(study.ch_names)} channels are usable. Add damaged "
                 "channels to info['bads'], or use shorter windows."
             )
-        device = self.net_.device
-        nothing = np.zeros(len(study.ch_names), dtype=bool)
-        identity, is_source, *_ = _describe_withheld(study, nothing, device)
-        module = self.net_.module_.eval()
-        features = []
-        with torch.no_grad():
-            for part in windows.split(TRANSFORMER_CHUNK):
-                part = part.to(device)
-                if self.architecture == "transformer":
-                    shape = (len(part), -1, -1)
-                    found = module.encode(
-                        part, identity.expand(shape), is_source.expand(shape[:2])
-                    )
-                else:
-                    estimate = module.estimate(identity[None], is_source[None])
-                    latents = module.apply(part, estimate)
-                    found = latents.square().mean(dim=-1).clamp(min=1e-6).log()
-                features.append(found.cpu())
-        return torch.cat(features).numpy()
+        return extract_features(self.net_, windows, study)
 
     def _add_virtual(self, recording, index, channels, study, region, identity):
         """Return a copy of a recording with virtual channels."""
@@ -863,45 +727,3 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         predicted, _ = self._predict_signals(signals, asked, is_target)
         volts = predicted * virtual.scale[:, None]
         return add_channels(recording, names, region, volts)
-
-
-def _describe_withheld(study, is_target, device):
-    """Return what transformers are told of a recording, without a batch axis."""
-    targets = torch.from_numpy(np.flatnonzero(is_target))
-    given = (
-        torch.from_numpy(study.identity),
-        torch.from_numpy(~is_target),
-        targets,
-        torch.ones(len(targets), dtype=torch.bool),
-    )
-    return tuple(values.to(device) for values in given)
-
-
-def _apply_split(studies, split):
-    """Return the studies to train on, and those held out."""
-    train, valid = split
-    if valid is not None:
-        return [studies[i] for i in train], [studies[i] for i in valid]
-    held_out = [studies[i] for i in train]
-    return [replace(study, parts=study.parts[:-1]) for study in held_out], held_out
-
-
-def _split_windows(windows, split):
-    """Return windows of all recordings to train on, and those held out."""
-    if split is None:
-        return windows, windows
-    train, valid = split
-    nothing = [of_one[:0] for of_one in windows]
-    if valid is not None:
-        return tuple(
-            [
-                w if i in part else n
-                for i, (w, n) in enumerate(zip(windows, nothing, strict=True))
-            ]
-            for part in (train, valid)
-        )
-    bounds = [len(of_one) - len(of_one) // 5 for of_one in windows]
-    return (
-        [w[:bound] for w, bound in zip(windows, bounds, strict=True)],
-        [w[bound:] for w, bound in zip(windows, bounds, strict=True)],
-    )
