@@ -85,8 +85,11 @@ def prepare_recordings(recordings, seed):
     usable = [
         raw
         for raw in recordings
-        if raw.times[-1] >= 2 * SECONDS and len(set(get_regions(raw).values())) > 1
+        if raw.n_times >= 2 * SECONDS * raw.info["sfreq"]
+        and len(set(get_regions(raw).values())) > 1
     ]
+    if not usable:
+        return []
     return RecordingPreprocessor(h_freq=H_FREQ, sfreq=SFREQ).fit_transform(usable)
 
 
@@ -225,8 +228,11 @@ def run_reconstruction(recordings, out, *, seed, n_jobs, say):
 
     with mne.utils.use_log_level("WARNING"):
         prepared = prepare_recordings(recordings, seed)
-        if len(set(get_subjects(prepared))) < 2:
-            say("Too few subjects with two regions and 20 s: nothing to reconstruct.")
+        if not prepared or len(set(get_subjects(prepared))) < 2:
+            say(
+                f"Too few subjects with two regions and {2 * SECONDS:g} s: nothing to "
+                "reconstruct."
+            )
             return
         scores, summary = score_reconstruction(prepared, seed, n_jobs, say)
         say(format_reconstruction(scores, summary))

@@ -16,6 +16,7 @@ def test_demo(small_simulation, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     out = tmp_path / "new" / "results"
     arguments = ["--models", *MODELS, "--out", str(out), "--n-jobs", "1"]
+    arguments += ["--no-reconstruction"]
     assert cli.main(["demo", *arguments]) == 0
     text = capsys.readouterr().out
     assert "3 subjects, 3 recordings of 10 to 10 s, 30 channels in 5 regions" in text
