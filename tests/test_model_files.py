@@ -197,7 +197,6 @@ def test_loaded_is_an_estimator(fitted, saved, X):
     assert unfitted.fit(X[:2]).regions_.tolist() == ["A", "B", "C"]
 
 
-@pytest.mark.xfail(reason="weights are drawn before they are read", strict=True)
 def test_loading_does_not_touch_the_random_state(saved):
     state = torch.get_rng_state()
     MaskedRegionReconstructor.load(saved)
