@@ -310,6 +310,23 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             )
         ]
 
+    def fit_transform(self, X, y=None):
+        """Fit, and return features of windows.
+
+        Parameters
+        ----------
+        X : list of mne.io.Raw | list of mne.Epochs
+            The recordings, with regions.
+        y : object
+            Ignored: in a pipeline, it is for the classifier at its end.
+
+        Returns
+        -------
+        features : list of ndarray of float32, shape (n_windows, n_features)
+            As by `transform`.
+        """
+        return self.fit(X).transform(X)
+
     @property
     def history_(self):
         """The training curve."""
@@ -343,7 +360,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         if region not in self.region_queries_:
             raise ValueError(
                 f"region={region!r} was not in training: expected one of "
-                f"{list(self.region_queries_)}."
+                f"{self.regions_.tolist()}."
             )
         channels = list_channels(recordings, picks=self.picks)
         studies, _ = self._study_before(recordings, channels, None, region)
@@ -658,7 +675,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         if region not in self.region_queries_:
             raise ValueError(
                 f"The region {region!r} was not in training: with query='region' "
-                f"expected one of {list(self.region_queries_)}."
+                f"expected one of {self.regions_.tolist()}."
             )
         asked = Study(
             subject=study.subject,
@@ -710,6 +727,11 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
 
     def _add_virtual(self, recording, index, channels, study, region, identity):
         """Return a copy of a recording with virtual channels."""
+        if study is None:
+            raise ValueError(
+                f"All labelled channels of {describe(index, recording)} are in "
+                f"{region!r}: there is nothing to predict it from."
+            )
         rows = pick_labelled(channels, index)
         rows = rows[channels.region[rows] != region]
         names = [f"{region}-virtual{i + 1}" for i in range(len(identity))]

@@ -12,12 +12,6 @@ from mne_funcmap.nets.reconstruction import ResidualTransformer
 from mne_funcmap.pooling import WindowPooler
 from mne_funcmap.reconstructor import MaskedRegionReconstructor
 
-PER_RECORDING = pytest.mark.xfail(
-    raises=(TypeError, ValueError),
-    reason="fit_transform takes the labels of a later step for regions",
-    strict=True,
-)
-
 
 @pytest.fixture
 def features():
@@ -123,7 +117,6 @@ def test_conditions_are_decoded(conditions, short_training):
     assert scores.mean() > 0.8
 
 
-@PER_RECORDING
 def test_reconstructor_is_fitted_in_a_pipeline(conditions, short_training):
     X, y = conditions
     pipeline = make_pipeline(make_small(), WindowPooler(), LogisticRegression())
@@ -144,7 +137,6 @@ def test_features_are_those_of_windows(conditions, short_training):
     assert_allclose(change[1::2], np.log(0.2), atol=1e-4)
 
 
-@PER_RECORDING
 def test_pipeline_with_a_transformer(conditions):
     X, y = conditions
     small = {"n_dim": 8, "n_heads": 2, "n_layers": 1, "n_forward": 16}

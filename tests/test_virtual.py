@@ -212,9 +212,6 @@ def test_unknown_region(fitted, real):
         fitted.add_region([real], "X")
 
 
-@pytest.mark.xfail(
-    raises=AttributeError, reason="it is not said what is missing", strict=True
-)
 def test_nothing_to_predict_from(fitted, real):
     with pytest.raises(ValueError, match="B"):
         fitted.add_region([real.pick(["B1", "B2"])], "B")
