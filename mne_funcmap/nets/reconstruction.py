@@ -190,7 +190,7 @@ class ResidualTransformer(nn.Module):
 
     RECIPE = {
         "max_epochs": 10,
-        "max_windows": 2048,
+        "max_windows": 1024,
         "batch_size": 64,
         "lr": 1e-3,
         "weight_decay": 1e-2,
