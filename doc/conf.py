@@ -23,3 +23,13 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "abort_on_example_error": True,
 }
+
+
+def skip_requests(app, what, name, obj, skip, options):
+    """Leave out scikit-learn's methods for metadata, whose links lead nowhere here."""
+    return True if name.startswith("set_") and name.endswith("_request") else None
+
+
+def setup(app):
+    """Connect to Sphinx."""
+    app.connect("autodoc-skip-member", skip_requests)
