@@ -99,6 +99,38 @@ def update_weights(weights, precision, moments, seconds, is_source, targets, cen
     return posterior
 
 
+def adapt_weights(prior, weights, study, parts, is_target, centre):
+    """Adapt the weights for withheld channels to parts of their recording.
+
+    Parameters
+    ----------
+    prior : WeightPrior
+        How far from these weights those of the recording may lie.
+    weights : torch.Tensor, shape (n_targets, n_channels, n_filters)
+        The weights that identities tell.
+    study : Study
+        The recording.
+    parts : sequence of tuple of (torch.Tensor, float)
+        Moments and seconds of what is known of it.
+    is_target : ndarray of bool, shape (n_channels,)
+        Which channels are withheld.
+    centre : int
+        Index of the filter without delay.
+
+    Returns
+    -------
+    weights : torch.Tensor, shape (n_targets, n_channels, n_filters)
+        As by `update_weights`.
+    """
+    targets = torch.from_numpy(np.flatnonzero(is_target))
+    moments, seconds = join_parts(parts)
+    precision = prior(torch.from_numpy(study.identity)[None])[0, targets]
+    is_source = torch.from_numpy(~is_target)
+    return update_weights(
+        weights, precision, moments, seconds, is_source, targets, centre
+    )
+
+
 def learn_prior(prior, cases, *, centre, seed, n_steps=60, n_cases=16, lr=0.2):
     """Learn a prior from recordings, each updated by its begin and scored on its end.
 
@@ -135,13 +167,8 @@ def learn_prior(prior, cases, *, centre, seed, n_steps=60, n_cases=16, lr=0.2):
 def _score_case(prior, study, is_target, weights, centre, rng):
     """Return the loss of each withheld channel at the end of a recording."""
     n_parts = rng.integers(1, len(study.parts))
-    moments, seconds = join_parts(study.parts[:n_parts])
-    targets = torch.from_numpy(np.flatnonzero(is_target))
-    is_source = torch.from_numpy(~is_target)
-    precision = prior(torch.from_numpy(study.identity)[None])[0, targets]
-    updated = update_weights(
-        weights, precision, moments, seconds, is_source, targets, centre
-    )
-    later = study.parts[-1][0]
-    r, nmse = score_moments(updated[None], later[None], targets[None], centre)
+    begin, (later, _) = study.parts[:n_parts], study.parts[-1]
+    updated = adapt_weights(prior, weights, study, begin, is_target, centre)
+    targets = torch.from_numpy(np.flatnonzero(is_target))[None]
+    r, nmse = score_moments(updated[None], later[None], targets, centre)
     return (nmse.clamp(max=MAX_NMSE) - r)[0]

@@ -9,12 +9,15 @@ from .embedder import FunctionalEmbedder
 from .identity import IDENTITIES, IdentityUnion
 from .nets.mixing import LinearPath
 from .nets.reconstruction import MixedTransformer, RegionTransformer
+from .networks import Networks
 from .persistence import check_params
-from .studies import Study
+from .studies import Study, group_studies
 from .training import make_restored, read_module_params, seeded_torch
 
 # attributes of a reconstructor that JSON can hold
-PLAIN = ("n_times_", "sfreq_", "identity_scale_", "n_epochs_", "valid_r_")
+PLAIN = ("n_times_", "sfreq_", "identity_scale_")
+# what unpacking a damaged file may raise
+DAMAGE = (KeyError, TypeError, AttributeError, IndexError, RuntimeError, ValueError)
 FITTED = ("coord_frame_", "regions_")  # of identities that learn little
 
 
@@ -41,7 +44,9 @@ def pack_reconstructor(rec):
         values = np.ascontiguousarray(rec.region_identities_[region])
         tensors[f"region.{i}"] = torch.from_numpy(values)
     tensors["identity_mean"] = torch.from_numpy(rec.identity_mean_)
-    studies = [pack_study(rec.known_[name]) for name in sorted(rec.adapted_)]
+    studies = [
+        pack_study(study) for name in sorted(rec.adapted_) for study in rec.known_[name]
+    ]
     for i, (_, of_study) in enumerate(studies):
         tensors |= join_tensors(f"study{i}", of_study)
     header = {name: getattr(rec, name) for name in PLAIN} | {
@@ -50,6 +55,7 @@ def pack_reconstructor(rec):
         "regions": rec.regions_.tolist(),
         "scales": [rec.region_scales_[region] for region in rec.regions_],
         "studies": [of_study for of_study, _ in studies],
+        "networks": {"n_epochs": rec.n_epochs_, "valid_r": rec.valid_r_},
     }
     return header, tensors
 
@@ -65,48 +71,45 @@ def pack_nets(rec):
     return tensors
 
 
-def unpack_nets(tensors, architecture, settings):
+def unpack_networks(header, tensors, architecture, settings):
     """Return the networks that a model file holds.
 
     Parameters
     ----------
+    header : dict
+        What training told.
     tensors : dict of str to torch.Tensor
         As by `pack_reconstructor`.
     architecture : str
         That of the reconstructor.
-    settings : dict
-        Parameters of the ``module``, ``net_params`` and ``device``.
+    settings : Settings
+        How they are made.
 
     Returns
     -------
-    nets : dict of str to object
-        The attributes of the reconstructor, by name.
+    networks : Networks
+        The networks, without training curves.
     """
-    module, device = settings["module"], settings["device"]
-    own = module | read_module_params(settings["net_params"])
+    device, overrides = settings.device, read_module_params(settings.net_params)
     weights = split_tensors("net", tensors)
     if architecture == "transformer":
-        del own["n_latents"]
-        net = make_restored(RegionTransformer, own, weights, device)
-        return {"net_": net, "residual_net_": None}
-    net = make_restored(LinearPath, own, weights, device)
-    linear, residual_net = net.module_, None
+        params = settings.module | overrides
+        net = make_restored(RegionTransformer, params, weights, device)
+        return Networks(net, **header)
+    net = make_restored(LinearPath, settings.linear | overrides, weights, device)
     with seeded_torch(0):
         prior = WeightPrior(
-            n_identity=module["n_identity"], n_filters=linear.bank.n_filters
+            n_identity=settings.n_identity, n_filters=net.module_.bank.n_filters
         )
     prior.load_state_dict(split_tensors("prior", tensors))
+    networks = Networks(net, prior, **header)
     weights = {k: v for k, v in tensors.items() if k.startswith("residual.")}
     if weights:
-        weights |= join_tensors("linear", linear.state_dict())
-        params = module | {"linear": linear}
+        weights |= join_tensors("linear", net.module_.state_dict())
+        params = settings.linear | {"linear": net.module_}
         residual_net = make_restored(MixedTransformer, params, weights, device)
-    return {
-        "net_": net,
-        "linear_": linear,
-        "prior_": prior,
-        "residual_net_": residual_net,
-    }
+        networks.residual_net = residual_net
+    return networks
 
 
 def pack_identity(identity):
@@ -248,12 +251,11 @@ def unpack_study(header, tensors):
 
 
 def unpack_studies(headers, tensors):
-    """Return the studies that a model file holds, a dict by subject."""
-    studies = [
+    """Return the studies that a model file holds, by subject."""
+    return group_studies(
         unpack_study(header, split_tensors(f"study{i}", tensors))
         for i, header in enumerate(headers)
-    ]
-    return {study.subject: study for study in studies}
+    )
 
 
 def join_tensors(prefix, tensors):

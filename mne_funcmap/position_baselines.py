@@ -17,6 +17,7 @@ from .moments import join_parts
 from .reconstruction_baselines import CONSTRAINTS, POSITIVE, LinearBaseline
 from .recordings import list_channels
 from .ridge import LagBank, score_weights
+from .studies import group_studies
 from .subjects import describe
 
 LENGTH_SCALES = (0.01, 0.02, 0.04, 0.08, 0.16)  # metres, to choose from
@@ -145,7 +146,7 @@ class DistanceGaussianProcess(_PositionBaseline):
         self.length_scale_, self.noise_ = max(
             product(scales, noises), key=lambda params: _score_krige(cases, *params)
         )
-        self._remember(replace(study, parts=()) for study in studies)
+        self.known_ = group_studies(replace(study, parts=()) for study in studies)
 
     def _weigh(self, study, is_target):
         """Return the weights of sources, (n_targets, n_sources)."""

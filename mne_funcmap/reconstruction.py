@@ -20,7 +20,7 @@ from .studies import (
     Study,
     crop_first,
     cut_signals,
-    merge_studies,
+    find_channels,
     pick_labelled,
     study_recording,
 )
@@ -294,10 +294,8 @@ class RegionReconstructor(BaseEstimator):
 
     def _recall(self, recording, ch_names):
         """Return the study of channels that were there in `fit`, or None."""
-        known = getattr(self, "known_", {}).get(get_subject(recording))
-        if known is None or not set(ch_names) <= set(known.ch_names):
-            return None
-        return known.take(ch_names)
+        known = getattr(self, "known_", {}).get(get_subject(recording), [])
+        return find_channels(known, ch_names) if known else None
 
     def _study_reference(self, recordings, names, reference, hidden):
         """Study recordings by others of the same channels."""
@@ -621,13 +619,12 @@ def _find_in_reference(studies, ch_names, name):
             f"No recording of the reference is of the subject of {name}. Give "
             "recordings of the same subjects."
         )
-    # moments tell of channels that are recorded together
-    whole = [s for s in studies if s.parts and set(ch_names) <= set(s.ch_names)]
-    merged = merge_studies(whole or studies)
-    missing = [found for found in ch_names if found not in merged.ch_names]
-    if missing:
+    found = find_channels(studies, ch_names)
+    if found is None:
+        known = {ch_name for study in studies for ch_name in study.ch_names}
+        missing = [ch_name for ch_name in ch_names if ch_name not in known]
         raise ValueError(
             f"The reference lacks channels of {name}: {shorten_list(missing)}. Give a "
             "recording with the same good channels and regions."
         )
-    return merged.take(ch_names)
+    return found

@@ -16,8 +16,8 @@ from .moments import join_parts
 from .reconstruction import RegionReconstructor, list_labelled
 from .recordings import list_channels
 from .ridge import LagBank, choose_ridge, count_lags, solve_ridge, take_lags
-from .studies import merge_studies
-from .subjects import describe, get_subject, shorten_list
+from .studies import group_studies
+from .subjects import describe, shorten_list
 
 LAGS = (0.0, 0.01, 0.02, 0.04)  # seconds, to choose from
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
@@ -46,25 +46,7 @@ class LinearBaseline(RegionReconstructor):
 
     def _learn(self, recordings, channels):
         """Remember the channels of training by subject."""
-        self._remember(self._study(recordings))
-
-    def _remember(self, studies):
-        """Keep studies by subject, where that is known."""
-        self.known_ = {}
-        for study in studies:
-            if study.subject is not None:
-                self.known_.setdefault(study.subject, []).append(study)
-
-    def _recall(self, recording, ch_names):
-        """Return what training told of channels; None unless all of them were there."""
-        known = self.known_.get(get_subject(recording), [])
-        whole = [study for study in known if set(ch_names) <= set(study.ch_names)]
-        if not known:
-            return None
-        merged = merge_studies(whole or known)
-        if not set(ch_names) <= set(merged.ch_names):
-            return None
-        return merged.take(ch_names)
+        self.known_ = group_studies(self._study(recordings))
 
     def _make_predictor(self, study, is_target):
         """Return the function that predicts withheld channels in windows."""
@@ -162,8 +144,19 @@ class RecordingRidge(LinearBaseline):
         penalties = PENALTIES if self.penalty is None else [self.penalty]
         return sorted(n_lags), penalties
 
+    def _recall(self, recording, ch_names):
+        """Return the study of channels that training saw together, or None."""
+        known = super()._recall(recording, ch_names)
+        return known if known is not None and known.parts else None
+
     def _find_weights(self, study, is_target):
         """Choose lags and penalty, then fit on all seconds."""
+        if not study.parts:
+            raise ValueError(
+                f"No recording of the reference of subject {study.subject!r} has all "
+                f"of the channels {shorten_list(study.ch_names)}: a ridge needs them "
+                "recorded together. Give such a recording, or no reference."
+            )
         n_lags, penalties = self._list_candidates()
         chosen = n_lags[0], penalties[len(penalties) // 2]  # unless there is a choice
         if len(study.parts) > 1:
@@ -242,7 +235,7 @@ class PooledRidge(LinearBaseline):
         self.moments_, _ = join_parts(
             [part for study in studies for part in study.parts]
         )
-        self._remember(replace(study, parts=()) for study in studies)
+        self.known_ = group_studies(replace(study, parts=()) for study in studies)
 
     def _reconstruct(self, recordings, regions, reference, *, strict):
         """Predict each region of each recording; yield what was found."""

@@ -1,36 +1,31 @@
 """MaskedRegionReconstructor: predict a withheld region from the others."""
 
-from copy import copy, deepcopy
+from copy import copy
 from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
 import torch
-from mne.utils import logger
 from sklearn.base import TransformerMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .adaptation import update_weights
-from .holding_out import choose_split, split_studies, split_windows
+from .adaptation import adapt_weights
+from .holding_out import choose_split
 from .identity import check_identities, cross_fit, make_identity
-from .linear_fit import LinearRecipe, read_weights
+from .linear_fit import read_weights
 from .model_files import (
+    DAMAGE,
     PLAIN,
     pack_reconstructor,
     split_tensors,
     unpack_identity,
-    unpack_nets,
+    unpack_networks,
     unpack_studies,
 )
-from .moments import join_parts
 from .nets.mixing import FilterBank, LinearPath
-from .nets.reconstruction import (
-    MixedTransformer,
-    RegionTransformer,
-    ResidualTransformer,
-)
+from .networks import Settings, Task, train_networks
 from .persistence import load_model, save_model
 from .predictors import (
     extract_features,
@@ -42,21 +37,16 @@ from .recordings import find_subjects, list_channels
 from .segments import read_signals
 from .studies import (
     Study,
-    append_study,
+    append_studies,
     crop_first,
     cut_study,
-    merge_studies,
+    group_studies,
     pick_labelled,
     study_recording,
 )
 from .subjects import describe, get_subjects, shorten_list
 from .training import draw_seed, resolve_device
-from .transformer_fit import WithheldWindows, score_windows, train_transformer
 from .virtual import add_channels, find_centres
-from .withholding import WithheldRegions
-
-RESIDUAL_PATIENCE = 2
-MIN_GAIN = 0.002  # in r, for which the transformer beside the linear path is kept
 
 
 class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
@@ -276,7 +266,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             )
         get_subjects(recordings)  # channels are known by their subject
         adapted = copy(self)
-        known = self._remember(self._study(recordings, self._bank))
+        known = group_studies(self._study(recordings, self._bank))
         adapted.known_ = self.known_ | known
         adapted.adapted_ = self.adapted_ | set(known)
         return adapted
@@ -419,7 +409,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         header, tensors = load_model(path, cls.__name__)
         try:
             return cls._unpack(header, tensors, device)
-        except (KeyError, TypeError, RuntimeError) as error:
+        except DAMAGE as error:
             raise ValueError(
                 f"The model file {str(path)!r} is damaged: {error!r}. Expected a file "
                 f"written by {cls.__name__}.save."
@@ -432,7 +422,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         identity = unpack_identity(header["identity"], identity, device)
         frozen = FrozenEstimator(identity)
         rec = cls(**header["params"]).set_params(identity=frozen, device=device)
-        rec.identity_, rec.search_history_ = frozen, None
+        rec.identity_ = frozen
         for name in PLAIN:
             setattr(rec, name, header[name])
         rec.regions_ = np.array(header["regions"])
@@ -447,9 +437,8 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         }
         rec._bank = FilterBank(rec.sfreq_, rec.n_times_)
         settings = rec._make_settings(0)
-        settings["module"] |= {"n_latents": rec.n_latents}
-        for name, net in unpack_nets(tensors, rec.architecture, settings).items():
-            setattr(rec, name, net)
+        networks = header["networks"]
+        rec._keep(unpack_networks(networks, tensors, rec.architecture, settings))
         rec.known_ = unpack_studies(header["studies"], tensors)
         rec.adapted_ = frozenset(rec.known_)
         return rec
@@ -462,51 +451,41 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         self._bank = FilterBank(self.sfreq_, self.n_times_)
         studies = self._study_training(recordings, channels, groups, seed)
         self._summarize_regions(studies)
-        split = choose_split(studies, groups, self._get_targets(), self.validation)
-        self._fit_nets(recordings, channels, studies, split, seed)
-
-    def _fit_nets(self, recordings, channels, studies, split, seed):
-        """Train what the architecture consists of."""
+        task = Task(
+            studies=studies,
+            windows=[
+                cut_study(recording, channels, index, study, self.n_times_)
+                for index, (recording, study) in enumerate(
+                    zip(recordings, studies, strict=True)
+                )
+            ],
+            targets=self._get_targets(),
+            queries=self.region_queries_ if self.query == "region" else None,
+            split=choose_split(studies, groups, self._get_targets(), self.validation),
+        )
         settings = self._make_settings(seed)
-        windows = [
-            cut_study(recording, channels, index, study, self.n_times_)
-            for index, (recording, study) in enumerate(
-                zip(recordings, studies, strict=True)
-            )
-        ]
-        data = (studies, windows, split)
-        self.residual_net_, self.valid_r_ = None, {}
-        if self.architecture == "transformer":
-            recipe = self._complete(RegionTransformer.RECIPE)
-            self.net_, valid = self._fit_transformer(
-                RegionTransformer, settings["module"], recipe, data, settings
-            )
-            self.n_epochs_, self.search_history_ = len(self.net_.history), None
-            self.valid_r_["transformer"] = score_windows(self.net_, valid)[1]
-            return
-        searched = self._fit_linear(studies, split, settings)
-        if split is not None:
-            self._fit_residual(searched, data, settings)
+        self._keep(train_networks(self.architecture, task, settings))
 
     def _make_settings(self, seed):
-        """Return what the training of every network needs."""
-        return {
-            "module": {
-                "n_identity": len(self.identity_mean_),
-                "sfreq": self.sfreq_,
-                "n_times": self.n_times_,
-            },
-            "device": resolve_device(self.device),
-            "seed": seed,
-            "patience": self.patience,
-            "callbacks": self.callbacks or [],
-            "net_params": self.net_params or {},
-        }
+        """Return how networks are made and trained."""
+        recipe = {name: getattr(self, name) for name in LinearPath.RECIPE}
+        return Settings(
+            n_identity=len(self.identity_mean_),
+            sfreq=self.sfreq_,
+            n_times=self.n_times_,
+            n_latents=self.n_latents,
+            recipe={k: value for k, value in recipe.items() if value is not None},
+            patience=self.patience,
+            callbacks=self.callbacks or [],
+            net_params=self.net_params or {},
+            device=resolve_device(self.device),
+            seed=seed,
+        )
 
-    def _complete(self, recipe):
-        """Return a recipe with the parameters that were set."""
-        given = {name: getattr(self, name, None) for name in recipe}
-        return recipe | {k: value for k, value in given.items() if value is not None}
+    def _keep(self, networks):
+        """Make networks, and what their training told, attributes."""
+        for name, value in vars(networks).items():
+            setattr(self, f"{name}_", value)
 
     def _study_training(self, recordings, channels, groups, seed):
         """Fit the identity, and study the training recordings as new ones will be.
@@ -523,7 +502,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         crossed = cross_fit(self.identity_, recordings, pieces, groups, self.picks)
         self._measure_identities(crossed)
         whole = self._study(recordings, self._bank)
-        self.known_ = self._remember([replace(study, parts=()) for study in whole])
+        self.known_ = group_studies(replace(study, parts=()) for study in whole)
         self.adapted_ = frozenset()
         studies = []
         for index, (study, piece) in enumerate(zip(whole, pieces, strict=True)):
@@ -556,16 +535,6 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             return self.regions_
         return np.array(self.target_regions)
 
-    def _remember(self, studies):
-        """Return the studies of recordings by subject, where that is known."""
-        by_subject = {}
-        for study in studies:
-            if study.subject is not None:
-                by_subject.setdefault(study.subject, []).append(study)
-        return {
-            subject: merge_studies(of_one) for subject, of_one in by_subject.items()
-        }
-
     def _summarize_regions(self, studies):
         """Keep the identities of the channels of each region, and their mean scale."""
         identity = np.concatenate([study.identity for study in studies])
@@ -578,75 +547,6 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         self.region_scales_ = {
             r: float(np.exp(scale[region == r].mean())) for r in self.regions_
         }
-
-    def _withhold(self, studies):
-        """Return all regions of recordings, each to be withheld in turn."""
-        queries = self.region_queries_ if self.query == "region" else None
-        return WithheldRegions(studies, self._get_targets(), queries)
-
-    def _fit_linear(self, studies, split, settings):
-        """Train the linear path, and learn how to adapt it."""
-        fit = LinearRecipe(
-            withhold=self._withhold,
-            recipe=self._complete(LinearPath.RECIPE),
-            **settings | {"module": settings["module"] | {"n_latents": self.n_latents}},
-        )
-        self.n_epochs_, self.search_history_ = fit.recipe["max_epochs"], None
-        searched, held_out = None, []
-        if split is not None:
-            train, held_out = split_studies(studies, split)
-            searched, self.n_epochs_ = fit.search(train, held_out)
-            self.search_history_ = searched.history
-        self.prior_ = fit.learn_prior(searched, held_out)
-        self.net_ = fit.train(studies, self.n_epochs_)
-        self.linear_ = self.net_.module_
-        return searched
-
-    def _fit_transformer(self, module, params, recipe, data, settings):
-        """Train a transformer on windows."""
-        studies, windows, split = data
-        parts = split_windows(windows, split)
-        queries = self.region_queries_ if self.query == "region" else None
-        train, valid = (
-            WithheldWindows(studies, part, self._get_targets(), queries, seed)
-            for part, seed in zip(parts, (settings["seed"], None), strict=True)
-        )
-        return train_transformer(
-            module,
-            params,
-            train,
-            valid,
-            recipe=recipe,
-            **{name: value for name, value in settings.items() if name != "module"},
-        ), valid
-
-    def _fit_residual(self, searched, data, settings):
-        """Train a transformer on what the linear path leaves; keep it if it helps.
-
-        It is judged beside the linear path that was trained without what is held out.
-        """
-        params = settings["module"] | {"n_latents": self.n_latents}
-        # what users change is the linear path
-        own = {"patience": RESIDUAL_PATIENCE, "callbacks": [], "net_params": {}}
-        settings = settings | own
-        params |= {"linear": deepcopy(searched.module_)}
-        net, valid = self._fit_transformer(
-            MixedTransformer, params, ResidualTransformer.RECIPE, data, settings
-        )
-        alone = deepcopy(net)
-        for values in alone.module_.residual.head.parameters():
-            values.data = torch.zeros_like(values)
-        self.valid_r_ = {
-            "linear": score_windows(alone, valid)[1],
-            "mixed": score_windows(net, valid)[1],
-        }
-        logger.debug(
-            "On what was held out r is {linear:.3f} by the linear path alone and "
-            "{mixed:.3f} with the transformer.".format(**self.valid_r_)
-        )
-        if self.valid_r_["mixed"] > self.valid_r_["linear"] + MIN_GAIN:
-            net.module_.linear = self.linear_
-            self.residual_net_ = net
 
     def _make_identity(self, seed):
         """Return the unfitted identity."""
@@ -671,21 +571,26 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         """Return what is known of the channels; by region, if they are asked for so."""
         if self.query == "channel":
             return study.take(ch_names)
-        new = [ch_name for ch_name in ch_names if ch_name not in study.ch_names]
         if region not in self.region_queries_:
             raise ValueError(
                 f"The region {region!r} was not in training: with query='region' "
                 f"expected one of {self.regions_.tolist()}."
             )
+        new = [ch_name for ch_name in ch_names if ch_name not in study.ch_names]
+        identity = np.tile(self.region_queries_[region], (len(new), 1))
+        return self._append(study, new, region, identity).take(ch_names)
+
+    def _append(self, study, names, region, identity):
+        """Return a study of a recording and of channels known by region alone."""
         asked = Study(
             subject=study.subject,
-            ch_names=np.array(new),
-            region=np.full(len(new), region),
-            identity=np.tile(self.region_queries_[region], (len(new), 1)),
-            mean=np.zeros(len(new)),
-            scale=np.full(len(new), self.region_scales_[region]),
+            ch_names=np.array(names),
+            region=np.full(len(names), region),
+            identity=identity,
+            mean=np.zeros(len(names)),
+            scale=np.full(len(names), self.region_scales_[region]),
         )
-        return append_study(replace(study, parts=()), asked).take(ch_names)
+        return append_studies([replace(study, parts=()), asked])
 
     def _make_predictor(self, study, is_target):
         """Return the function that predicts withheld channels in windows."""
@@ -693,26 +598,18 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             return make_transformer_predictor(self.net_, study, is_target)
         weights = read_weights(self.net_, study, is_target)
         if study.subject in self.adapted_ and study.parts:
-            weights = self._update(weights, study, is_target)
+            with torch.no_grad():
+                weights = adapt_weights(
+                    self.prior_,
+                    weights,
+                    study,
+                    study.parts,
+                    is_target,
+                    self.net_.module_.bank.centre,
+                )
         elif self.residual_net_ is not None:
             return make_transformer_predictor(self.residual_net_, study, is_target)
         return make_linear_predictor(self.net_, weights)
-
-    def _update(self, weights, study, is_target):
-        """Return weights adapted to the moments of a recording."""
-        targets = torch.from_numpy(np.flatnonzero(is_target))
-        moments, seconds = join_parts(study.parts)
-        with torch.no_grad():
-            precision = self.prior_(torch.from_numpy(study.identity)[None])[0, targets]
-            return update_weights(
-                weights,
-                precision,
-                moments,
-                seconds,
-                torch.from_numpy(~is_target),
-                targets,
-                self.linear_.bank.centre,
-            )
 
     def _extract(self, recording, index, channels, study):
         """Return the features of the windows of a recording, (n_windows, n)."""
@@ -735,17 +632,9 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         rows = pick_labelled(channels, index)
         rows = rows[channels.region[rows] != region]
         names = [f"{region}-virtual{i + 1}" for i in range(len(identity))]
-        virtual = Study(
-            subject=study.subject,
-            ch_names=np.array(names),
-            region=np.full(len(names), region),
-            identity=identity,
-            mean=np.zeros(len(names)),
-            scale=np.full(len(names), self.region_scales_[region]),
-        )
-        asked = append_study(replace(study, parts=()), virtual)
+        asked = self._append(study, names, region, identity)
         is_target = np.arange(len(asked.ch_names)) >= len(rows)
         signals = read_signals(recording, channels.pick[rows], self.n_times_)
         predicted, _ = self._predict_signals(signals, asked, is_target)
-        volts = predicted * virtual.scale[:, None]
+        volts = predicted * self.region_scales_[region]
         return add_channels(recording, names, region, volts)

@@ -276,72 +276,86 @@ def cut_signals(signals, rows, n_times, hop):
     return windows, starts
 
 
-def merge_studies(studies):
-    """Return one study of a subject from those of its recordings.
+def group_studies(studies):
+    """Group studies by subject, leaving out those whose subject is unknown.
 
-    Identities and scales of a channel are averaged over recordings. Moments are those
-    of the recordings with the channels of the first; if they are there, it is of
-    these channels alone.
+    Parameters
+    ----------
+    studies : iterable of Study
+        Studies of recordings.
+
+    Returns
+    -------
+    by_subject : dict of str to list of Study
+        Those of each subject.
+    """
+    by_subject = {}
+    for study in studies:
+        if study.subject is not None:
+            by_subject.setdefault(study.subject, []).append(study)
+    return by_subject
+
+
+def find_channels(studies, ch_names):
+    """Return what studies of one subject tell of channels.
 
     Parameters
     ----------
     studies : list of Study
-        Studies of one subject.
+        Studies of recordings of the subject.
+    ch_names : sequence of str
+        The channels.
 
     Returns
     -------
-    merged : Study
-        Of all channels that occur, or of those of the first, if there are moments.
+    study : Study | None
+        Identities and scales, averaged over recordings; with moments, if all the
+        channels were recorded together. None if some of them were not there.
     """
-    first = studies[0]
-    same = [
-        study.take(first.ch_names)
-        for study in studies
-        if set(study.ch_names) >= set(first.ch_names)
-    ]
-    merged = _average(same)
-    if first.parts:
-        parts = [
-            part for s in same for part in s.rescale(merged.mean, merged.scale).parts
-        ]
-        return replace(merged, parts=tuple(parts))
+    # moments tell of channels that were recorded together
+    whole = [study for study in studies if set(ch_names) <= set(study.ch_names)]
+    if whole:
+        return _average([study.take(ch_names) for study in whole])
+    known = {}
     for study in studies:
-        new = [name for name in study.ch_names if name not in merged.ch_names]
-        if new:
-            merged = append_study(merged, study.take(new))
-    return merged
+        for ch_name in study.ch_names:
+            known.setdefault(ch_name, []).append(study.take([ch_name]))
+    if not set(ch_names) <= set(known):
+        return None
+    of_each = [replace(_average(known[ch_name]), parts=()) for ch_name in ch_names]
+    return append_studies(of_each)
 
 
 def _average(studies):
-    """Return the mean of studies of the same channels."""
+    """Return the mean of studies of the same channels, with the parts of all."""
     mean = np.mean([study.mean for study in studies], axis=0)
     power = np.mean([s.scale**2 + s.mean**2 for s in studies], axis=0)
     identity = np.mean([study.identity for study in studies], axis=0)
+    scale = np.sqrt(power - mean**2)
+    parts = [part for study in studies for part in study.rescale(mean, scale).parts]
     return replace(
-        studies[0], identity=identity, mean=mean, scale=np.sqrt(power - mean**2)
+        studies[0], identity=identity, mean=mean, scale=scale, parts=tuple(parts)
     )
 
 
-def append_study(study, other):
-    """Return a study of the channels of two.
+def append_studies(studies):
+    """Return one study of the channels of several.
 
     Parameters
     ----------
-    study, other : Study
+    studies : list of Study
         Of different channels, without moments.
 
     Returns
     -------
     joined : Study
-        The first, with the channels of both.
+        The first, with the channels of all.
     """
-    return replace(
-        study,
-        **{
-            name: np.concatenate([getattr(study, name), getattr(other, name)])
-            for name in OF_CHANNELS
-        },
-    )
+    joined = {
+        name: np.concatenate([getattr(study, name) for study in studies])
+        for name in OF_CHANNELS
+    }
+    return replace(studies[0], **joined)
 
 
 def _measure_scale(signals, ch_names, name):

@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 import mne_funcmap as mf
-from mne_funcmap import reconstructor
+from mne_funcmap import networks
 from mne_funcmap.embedder import FunctionalEmbedder
 from mne_funcmap.identity import IdentityUnion, RegionIdentity
 from mne_funcmap.nets.reconstruction import ResidualTransformer
@@ -144,7 +144,7 @@ def test_round_trip(identity, params, X, tmp_path):
 
 
 def test_round_trip_with_the_transformer_beside(X, tmp_path, monkeypatch):
-    monkeypatch.setattr(reconstructor, "MIN_GAIN", -1.0)
+    monkeypatch.setattr(networks, "MIN_GAIN", -1.0)
     rec = make_rec().fit(X[:3])
     assert rec.residual_net_ is not None
     with torch.no_grad():
@@ -156,7 +156,7 @@ def test_round_trip_with_the_transformer_beside(X, tmp_path, monkeypatch):
         get_data(without.predict(X[3:])), get_data(rec.predict(X[3:]))
     )
     # the linear path is one
-    assert loaded.residual_net_.module_.linear is loaded.linear_
+    assert loaded.residual_net_.module_.linear is loaded.net_.module_
     adapted = [model.adapt(X[3:]).predict(X[3:]) for model in (loaded, rec)]
     assert_allclose(*map(get_data, adapted), atol=1e-9)
 

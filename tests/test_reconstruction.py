@@ -14,7 +14,7 @@ from mne_funcmap.reconstruction import (
     measure,
 )
 from mne_funcmap.regions import get_regions, set_regions
-from mne_funcmap.studies import append_study
+from mne_funcmap.studies import append_studies
 from mne_funcmap.subjects import get_subjects
 
 SEEN = 500  # samples of the first five seconds
@@ -55,7 +55,7 @@ class AskedByRegion(MeanOfSources):
         for name in new:
             known = {"ch_names": np.array([name]), "region": np.array([region])}
             known |= {"mean": np.zeros(1), "scale": np.full(1, 1e-4)}
-            study = append_study(study, asked.__class__(**vars(asked) | known))
+            study = append_studies([study, asked.__class__(**vars(asked) | known)])
         return study.take(ch_names)
 
 

@@ -241,6 +241,13 @@ def test_recording_ridge_takes_recordings_with_all_channels(make_coupled):
     )
 
 
+def test_recording_ridge_needs_a_reference_with_all_channels(make_coupled):
+    apart = [make_coupled(regions="AB"), make_coupled(regions="CD", seed=2)]
+    ridge = RecordingRidge().fit([make_coupled("sub-2")])
+    with pytest.raises(ValueError, match="subject 'sub-1' has all of the channels A1"):
+        ridge.evaluate([make_coupled(seed=3)], reference=apart)
+
+
 def test_recording_ridge_with_a_single_window(raw):
     ridge = RecordingRidge(identity_duration=1.0)
     other = raw.copy()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import mne
 import numpy as np
 import pytest
@@ -8,10 +10,11 @@ from mne_funcmap.nets.mixing import FilterBank
 from mne_funcmap.recordings import list_channels
 from mne_funcmap.segments import read_signals
 from mne_funcmap.studies import (
-    append_study,
+    append_studies,
     crop_first,
     cut_signals,
-    merge_studies,
+    find_channels,
+    group_studies,
     pick_labelled,
     study_recording,
 )
@@ -267,76 +270,94 @@ def test_rescale(raw):
     )
 
 
-def test_merged_scale_is_that_of_both(make_coupled):
+def test_scale_over_recordings_is_that_of_all(make_coupled):
     X = [make_coupled("sub-1", "AB", seed=seed) for seed in (0, 1)]
     X[1]._data *= np.array([1, 2, 3, 0.1])[:, None]
     X[1]._data += 1e-4
-    merged = merge_studies([study(raw, bank=None) for raw in X])
+    studies = [study(raw, bank=None) for raw in X]
+    found = find_channels(studies, X[0].ch_names)
     together = np.concatenate([raw.get_data() for raw in X], axis=1)
-    np.testing.assert_allclose(merged.mean, together.mean(axis=1))
-    np.testing.assert_allclose(merged.scale, together.std(axis=1))
+    np.testing.assert_allclose(found.mean, together.mean(axis=1))
+    np.testing.assert_allclose(found.scale, together.std(axis=1))
 
 
-def test_merged_identity_is_the_mean(make_coupled):
+def test_identity_over_recordings_is_the_mean(make_coupled):
     X = [make_coupled("sub-1", "AB", seed=seed) for seed in (0, 1)]
     X[1].reorder_channels(["B2", "A1", "A2", "B1"])
     studies = [
         study(X[0], np.array([[1.0], [2], [3], [4]]), bank=None),
         study(X[1], np.array([[40.0], [10], [20], [30]]), bank=None),
     ]
-    merged = merge_studies(studies)
-    assert merged.ch_names.tolist() == ["A1", "A2", "B1", "B2"]
-    np.testing.assert_allclose(merged.identity[:, 0], [5.5, 11, 16.5, 22])
+    found = find_channels(studies, ["A2", "B2", "A1"])
+    assert found.ch_names.tolist() == ["A2", "B2", "A1"]
+    assert found.region.tolist() == list("ABA")
+    np.testing.assert_allclose(found.identity[:, 0], [11, 22, 5.5])
 
 
-def test_merged_channels_are_those_of_all(make_coupled):
-    studies = [
-        study(make_coupled("sub-1", regions, seed=seed), bank=None)
-        for seed, regions in enumerate(["AB", "CB", "A"])
+@pytest.fixture
+def implanted(make_coupled):
+    """Studies of one subject, whose recordings do not have the same channels."""
+    return [
+        study(make_coupled("sub-1", regions, duration=5.0, seed=seed))
+        for seed, regions in enumerate(["AB", "CBA", "AC"])
     ]
-    merged = merge_studies(studies)
-    assert merged.ch_names.tolist() == ["A1", "A2", "B1", "B2", "C1", "C2"]
-    assert merged.region.tolist() == list("AABBCC")
-    np.testing.assert_array_equal(merged.scale[4:], studies[1].scale[:2])
 
 
-def test_merged_moments(make_coupled):
+def test_channels_of_several_recordings(implanted):
+    ch_names = ["C2", "A1", "B1", "D1"]
+    found = find_channels([implanted[0], implanted[2]], ch_names[:3])
+    assert found.ch_names.tolist() == ch_names[:3]
+    assert found.region.tolist() == list("CAB")
+    np.testing.assert_array_equal(found.scale[0], implanted[2].scale[3])
+    np.testing.assert_array_equal(found.scale[2], implanted[0].scale[2])
+    # no recording tells how they go together
+    assert found.parts == ()
+    assert find_channels(implanted, ch_names) is None
+
+
+def test_moments_are_of_recordings_with_all_channels(implanted):
+    found = find_channels(implanted, ["C1", "A2"])
+    assert found.subject == "sub-1"
+    assert sum(seconds for _, seconds in found.parts) == 10
+    expected = find_channels(implanted[1:], ["C1", "A2"])
+    torch.testing.assert_close(found.parts, expected.parts)
+
+
+def test_moments_over_recordings(make_coupled):
     X = [make_coupled("sub-1", "AB", duration=5.0, seed=seed) for seed in (0, 1)]
     X[1]._data *= 3
     X[1].reorder_channels(X[1].ch_names[::-1])
-    merged = merge_studies([study(raw) for raw in X])
-    assert sum(seconds for _, seconds in merged.parts) == 10
+    found = find_channels([study(raw) for raw in X], X[0].ch_names)
+    assert sum(seconds for _, seconds in found.parts) == 10
     X[1].reorder_channels(X[0].ch_names)
     data = np.concatenate([raw.get_data() for raw in X], axis=1)
-    normal = merged.normalize(data).astype(np.float32)
+    normal = found.normalize(data).astype(np.float32)
     windows = torch.from_numpy(normal.reshape(4, 10, 100).swapaxes(0, 1).copy())
     torch.testing.assert_close(
-        join_parts(merged.parts)[0],
+        join_parts(found.parts)[0],
         compute_moments(windows, BANK),
         atol=2e-2,  # the recordings' means differ a little
         rtol=2e-2,
     )
 
 
-def test_merged_moments_are_of_the_channels_of_the_first(make_coupled):
-    studies = [
-        study(make_coupled("sub-1", regions, duration=5.0, seed=seed))
-        for seed, regions in enumerate(["AB", "CBA", "A"])
-    ]
-    merged = merge_studies(studies)
-    assert merged.ch_names.tolist() == ["A1", "A2", "B1", "B2"]
-    assert sum(seconds for _, seconds in merged.parts) == 10
+def test_group_studies(make_coupled):
+    studies = [study(make_coupled(name, "AB")) for name in ("b", "a", "b")]
+    studies.append(replace(studies[0], subject=None))
+    found = group_studies(studies)
+    assert found == {"b": [studies[0], studies[2]], "a": [studies[1]]}
 
 
-def test_append_study(make_coupled):
-    first = study(make_coupled("sub-1", "A"), bank=None)
-    second = study(make_coupled("sub-1", "CB"), bank=None)
-    joined = append_study(first, second)
-    assert joined.ch_names.tolist() == ["A1", "A2", "C1", "C2", "B1", "B2"]
-    assert joined.region.tolist() == list("AACCBB")
-    np.testing.assert_array_equal(joined.scale, np.r_[first.scale, second.scale])
-    np.testing.assert_array_equal(joined.mean, np.r_[first.mean, second.mean])
-    assert joined.identity.shape == (6, 2)
+def test_append_studies(make_coupled):
+    first, second, third = (
+        study(make_coupled("sub-1", regions), bank=None) for regions in ("A", "CB", "D")
+    )
+    joined = append_studies([first, second, third])
+    assert joined.region.tolist() == list("AACCBBDD")
+    assert joined.ch_names[[1, 2, 5, 7]].tolist() == ["A2", "C1", "B2", "D2"]
+    np.testing.assert_array_equal(joined.scale[:6], np.r_[first.scale, second.scale])
+    np.testing.assert_array_equal(joined.mean[6:], third.mean)
+    assert joined.identity.shape == (8, 2)
 
 
 def test_parts_of_equal_length(make_coupled):

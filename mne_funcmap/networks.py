@@ -1,0 +1,243 @@
+"""Which networks a reconstructor consists of, and their training."""
+
+from copy import deepcopy
+from dataclasses import dataclass, field
+
+import torch
+from mne.utils import logger
+
+from .adaptation import WeightPrior
+from .holding_out import split_studies, split_windows
+from .linear_fit import LinearRecipe
+from .nets.mixing import LinearPath
+from .nets.reconstruction import (
+    MixedTransformer,
+    RegionTransformer,
+    ResidualTransformer,
+)
+from .transformer_fit import WithheldWindows, score_windows, train_transformer
+from .withholding import WithheldRegions
+
+RESIDUAL_PATIENCE = 2
+MIN_GAIN = 0.002  # in r, for which the transformer beside the linear path is kept
+
+
+@dataclass(frozen=True)
+class Task:
+    """What networks are trained on.
+
+    Attributes
+    ----------
+    studies : list of Study
+        Recordings, with moments.
+    windows : list of torch.Tensor, shape (n_windows, n_channels, n_times)
+        Their windows, z-scored.
+    targets : sequence of str
+        The regions that are withheld.
+    queries : dict of str to ndarray | None
+        As for `WithheldRegions`.
+    split : tuple | None
+        As by `choose_split`.
+    """
+
+    studies: list
+    windows: list
+    targets: list
+    queries: dict | None
+    split: tuple | None
+
+    def withhold(self, studies):
+        """Return all regions of recordings, each to be withheld in turn."""
+        return WithheldRegions(studies, self.targets, self.queries)
+
+    def withhold_windows(self, seed):
+        """Return windows to train on, and those held out, with a region withheld."""
+        return tuple(
+            WithheldWindows(self.studies, part, self.targets, self.queries, of_part)
+            for part, of_part in zip(
+                split_windows(self.windows, self.split), (seed, None), strict=True
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How networks are made and trained.
+
+    Attributes
+    ----------
+    n_identity, sfreq, n_times
+        What every network is told, as for `LinearPath`.
+    n_latents : int
+        Number of latent sources of the linear path.
+    recipe : dict
+        What users set of ``max_epochs``, ``batch_size``, ``lr`` and ``weight_decay``.
+    patience : int
+        Epochs without improvement after which training stops.
+    callbacks : list
+        Further callbacks of skorch.
+    net_params : dict
+        Further parameters of the skorch net.
+    device : str
+        Where to compute.
+    seed : int
+        Seed.
+    """
+
+    n_identity: int
+    sfreq: float
+    n_times: int
+    n_latents: int
+    recipe: dict
+    patience: int
+    callbacks: list
+    net_params: dict
+    device: str
+    seed: int
+
+    @property
+    def module(self):
+        """Parameters of every network."""
+        return {
+            "n_identity": self.n_identity,
+            "sfreq": self.sfreq,
+            "n_times": self.n_times,
+        }
+
+    @property
+    def linear(self):
+        """Parameters of the linear path, and of what stands beside it."""
+        return self.module | {"n_latents": self.n_latents}
+
+
+@dataclass
+class Networks:
+    """Trained networks of a reconstructor, and what their training told.
+
+    Attributes
+    ----------
+    net : skorch.NeuralNet
+        Of the linear path, or of the transformer.
+    prior : WeightPrior | None
+        How far weights of a recording lie from what identities tell; None without a
+        linear path.
+    residual_net : skorch.NeuralNet | None
+        Of the linear path and the transformer beside it, if that is kept.
+    n_epochs : int
+        Number of epochs that ``net`` was trained for.
+    search_history : skorch.history.History | None
+        The training curve of the search for it.
+    valid_r : dict of str to float
+        Correlation on what was held out.
+    """
+
+    net: object
+    prior: WeightPrior | None = None
+    residual_net: object = None
+    n_epochs: int = 0
+    search_history: object = None
+    valid_r: dict = field(default_factory=dict)
+
+
+def train_networks(architecture, task, settings):
+    """Train the networks of an architecture.
+
+    Parameters
+    ----------
+    architecture : "mixed" | "transformer"
+        As for `MaskedRegionReconstructor`.
+    task : Task
+        What to train on.
+    settings : Settings
+        How.
+
+    Returns
+    -------
+    networks : Networks
+        The trained networks.
+    """
+    if architecture == "transformer":
+        return _train_transformer(task, settings)
+    return _train_mixed(task, settings)
+
+
+def _train_transformer(task, settings):
+    """Train the transformer of the paper."""
+    train, valid = task.withhold_windows(settings.seed)
+    net = train_transformer(
+        RegionTransformer,
+        settings.module,
+        train,
+        valid,
+        recipe=RegionTransformer.RECIPE | settings.recipe,
+        patience=settings.patience,
+        callbacks=settings.callbacks,
+        net_params=settings.net_params,
+        device=settings.device,
+        seed=settings.seed,
+    )
+    r = {"transformer": score_windows(net, valid)[1]}
+    return Networks(net, n_epochs=len(net.history), valid_r=r)
+
+
+def _train_mixed(task, settings):
+    """Train the linear path, how it adapts, and a transformer of what it leaves."""
+    fit = LinearRecipe(
+        withhold=task.withhold,
+        module=settings.linear,
+        recipe=LinearPath.RECIPE | settings.recipe,
+        patience=settings.patience,
+        net_params=settings.net_params,
+        callbacks=settings.callbacks,
+        device=settings.device,
+        seed=settings.seed,
+    )
+    if task.split is None:
+        n_epochs = fit.recipe["max_epochs"]
+        net = fit.train(task.studies, n_epochs)
+        return Networks(net, fit.learn_prior(None, []), n_epochs=n_epochs)
+    train, held_out = split_studies(task.studies, task.split)
+    searched, n_epochs = fit.search(train, held_out)
+    networks = Networks(
+        fit.train(task.studies, n_epochs),
+        fit.learn_prior(searched, held_out),
+        n_epochs=n_epochs,
+        search_history=searched.history,
+    )
+    _add_residual(networks, searched, task, settings)
+    return networks
+
+
+def _add_residual(networks, searched, task, settings):
+    """Train a transformer on what the linear path leaves; keep it if it helps.
+
+    It is judged beside the linear path that was trained without what is held out.
+    """
+    train, valid = task.withhold_windows(settings.seed)
+    # what users set is for the linear path
+    net = train_transformer(
+        MixedTransformer,
+        settings.linear | {"linear": deepcopy(searched.module_)},
+        train,
+        valid,
+        recipe=ResidualTransformer.RECIPE,
+        patience=RESIDUAL_PATIENCE,
+        callbacks=[],
+        net_params={},
+        device=settings.device,
+        seed=settings.seed,
+    )
+    alone = deepcopy(net)
+    for values in alone.module_.residual.head.parameters():
+        values.data = torch.zeros_like(values)
+    networks.valid_r = {
+        "linear": score_windows(alone, valid)[1],
+        "mixed": score_windows(net, valid)[1],
+    }
+    logger.debug(
+        "On what was held out r is {linear:.3f} by the linear path alone and "
+        "{mixed:.3f} with the transformer.".format(**networks.valid_r)
+    )
+    if networks.valid_r["mixed"] > networks.valid_r["linear"] + MIN_GAIN:
+        net.module_.linear = networks.net.module_
+        networks.residual_net = net
