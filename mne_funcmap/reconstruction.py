@@ -15,11 +15,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from .recordings import check_all_named, check_recordings, list_channels
 from .regions import get_regions, replace_regions
-from .segments import Signals, find_segment_length, read_signals
+from .segments import find_segment_length
+from .signals import Signals, cut_windows, find_windows, read_signals
 from .studies import (
     Study,
     crop_first,
-    cut_signals,
     find_channels,
     pick_labelled,
     study_recording,
@@ -380,12 +380,13 @@ class RegionReconstructor(BaseEstimator):
         hop = max(1, self.n_times_ // 2)
         n_targets, n_samples = int(is_target.sum()), signals.data.shape[1]
         sources = np.flatnonzero(~is_target[: len(signals.data)])
-        windows, starts = cut_signals(signals, sources, self.n_times_, hop)
+        starts = find_windows(signals, sources, self.n_times_, hop)
         predict = self._make_predictor(study, is_target)
         of_sources = replace(study, parts=()).take(study.ch_names[sources])
         pieces = [torch.zeros(0, n_targets, self.n_times_)]
-        for at in range(0, len(windows), CHUNK):
-            chunk = windows[at : at + CHUNK, sources]
+        for at in range(0, len(starts), CHUNK):
+            chunk = starts[at : at + CHUNK]
+            chunk = cut_windows(signals, chunk, self.n_times_, sources)
             given = np.zeros(
                 (len(chunk), len(is_target), self.n_times_), dtype=np.float32
             )

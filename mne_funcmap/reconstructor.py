@@ -34,7 +34,7 @@ from .predictors import (
 )
 from .reconstruction import RegionReconstructor, list_labelled
 from .recordings import find_subjects, list_channels
-from .segments import read_signals
+from .signals import read_signals
 from .studies import (
     Study,
     append_studies,

@@ -7,7 +7,7 @@ import torch
 from mne import BaseEpochs
 
 from .moments import compute_moments
-from .segments import find_starts, read_signals
+from .signals import cut_windows, find_windows, read_signals
 from .subjects import describe, get_subject, shorten_list
 
 PART_ENDS = (10.0, 20.0, 40.0)  # seconds, of parts of a recording
@@ -130,7 +130,7 @@ def _find_first(recording, ch_names, n_times, seconds, name):
     """Return the first sample from which channels are usable for long enough."""
     picks = np.array([recording.ch_names.index(ch_name) for ch_name in ch_names])
     signals = read_signals(recording, picks, n_times)
-    starts = find_starts(signals.usable.all(axis=0), signals.breaks, n_times, n_times)
+    starts = find_windows(signals, slice(None), n_times, n_times)
     if not len(starts):
         raise ValueError(
             f"{name} has no {seconds:g} s in which all of its {len(picks)} channels "
@@ -192,14 +192,13 @@ def study_recording(
         )
     if bank is None:
         return study
-    windows = cut_signals(signals, slice(None), n_times, n_times)[0]
+    windows = _cut_normalized(signals, study, n_times)
     if not len(windows):
         raise ValueError(
             f"{name} has no {n_times / recording.info['sfreq']:g} s in which all of "
             f"its {len(ch_names)} channels are usable (not BAD_, finite, not flat). "
             "Add damaged channels to info['bads'], or use shorter windows."
         )
-    windows = torch.from_numpy(study.normalize(windows).astype(np.float32))
     length = n_times / recording.info["sfreq"]
     parts = [
         (compute_moments(part, bank), len(part) * length)
@@ -247,33 +246,14 @@ def cut_study(recording, channels, index, study, n_times):
     """
     rows = pick_labelled(channels, index)
     signals = read_signals(recording, channels.pick[rows], n_times)
-    windows = cut_signals(signals, slice(None), n_times, n_times)[0]
-    return torch.from_numpy(study.normalize(windows).astype(np.float32))
+    return _cut_normalized(signals, study, n_times)
 
 
-def cut_signals(signals, rows, n_times, hop):
-    """Cut the stretches in which some channels are usable into windows.
-
-    Parameters
-    ----------
-    signals : Signals
-        The signals of a recording.
-    rows : ndarray | slice
-        The channels that must be usable.
-    n_times, hop : int
-        Number of samples of a window, and from one to the next.
-
-    Returns
-    -------
-    windows : ndarray, shape (n_windows, n_channels, n_times)
-        Windows of all channels, in volts.
-    starts : ndarray of int, shape (n_windows,)
-        First samples.
-    """
-    usable = signals.usable[rows].all(axis=0)
-    starts = find_starts(usable, signals.breaks, n_times, hop)
-    windows = signals.data[:, starts[:, None] + np.arange(n_times)].swapaxes(0, 1)
-    return windows, starts
+def _cut_normalized(signals, study, n_times):
+    """Return windows of channels, end to end, z-scored."""
+    starts = find_windows(signals, slice(None), n_times, n_times)
+    windows = study.normalize(cut_windows(signals, starts, n_times))
+    return torch.from_numpy(windows.astype(np.float32))
 
 
 def group_studies(studies):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mne_funcmap.regions import set_regions
-from mne_funcmap.segments import cut_segments, cut_windows
+from mne_funcmap.segments import cut_segments
+from mne_funcmap.signals import cut_windows, find_windows, read_signals
 
 SFREQ = 200.0
 N_CHANNELS = 3
@@ -322,7 +323,8 @@ def test_inputs_are_left_as_they_are(make, normalize):
     before = inst.get_data(copy=True) if hasattr(inst, "events") else inst.get_data()
     inst._data.flags.writeable = False
     cut_segments([inst], duration=0.5, normalize=normalize)
-    cut_windows([inst], duration=0.5)
+    signals = read_signals(inst, np.arange(3), N_TIMES)
+    cut_windows(signals, np.arange(2), N_TIMES)
     np.testing.assert_array_equal(inst.get_data(), before)
 
 
@@ -396,8 +398,8 @@ def test_nothing_usable(make):
     match = r"recording 1 \(subject 'sub-01'\): LA1, LA2, LA3\. .*info\['bads'\]"
     with pytest.raises(ValueError, match=match):
         cut_segments([make_raw(), make()], duration=1.0)
-    with pytest.raises(ValueError, match=r"recording 1 .* 3 channels are usable"):
-        cut_windows([make_raw(), make()], duration=1.0)
+    signals = read_signals(make(), np.arange(3), N_TIMES)
+    assert not len(find_windows(signals, slice(None), N_TIMES, N_TIMES))
 
 
 def test_channels_without_a_segment_are_named():
@@ -418,26 +420,30 @@ def test_y():
     assert segments.channels.region.tolist() == [None, None, "STN"]
 
 
-@pytest.mark.parametrize("overlap", [0.0, 0.25])
-def test_windows(raw, overlap):
+@pytest.mark.parametrize(
+    ("hop", "expected"),
+    [(N_TIMES, [0, 20, 400, 600, 800, 850]), (150, [0, 20, 400, 550, 700, 850])],
+)
+def test_windows(raw, hop, expected):
     annotate(raw, 1.1, 0.9, ch_names=[["LA2"]])
-    (windows,) = cut_windows([raw], duration=1.0, overlap=overlap)
-    starts = [0, 20, 400, 600, 800, 850] if not overlap else [0, 20, 400, 550, 700, 850]
-    np.testing.assert_allclose(windows.onset, np.array(starts) / SFREQ)
-    data = raw.get_data()
-    expected = np.array([data[:, start : start + N_TIMES] for start in starts])
-    np.testing.assert_allclose(windows.data, expected, rtol=1e-6)
-    assert windows.data.dtype == np.float32
+    signals = read_signals(raw, np.arange(3), N_TIMES)
+    starts = find_windows(signals, slice(None), N_TIMES, hop)
+    assert starts.tolist() == expected
+    windows = cut_windows(signals, starts, N_TIMES)
+    for window, start in zip(windows, expected, strict=True):
+        np.testing.assert_array_equal(
+            window, raw.get_data()[:, start : start + N_TIMES]
+        )
+    np.testing.assert_array_equal(
+        cut_windows(signals, starts, N_TIMES, [2, 0]), windows[:, [2, 0]]
+    )
+    # what is bad in other channels does not matter
+    expected = find_windows(signals, [2], N_TIMES, N_TIMES)
+    assert find_windows(signals, [0, 2], N_TIMES, N_TIMES).tolist() == expected.tolist()
+    assert expected.tolist()[:3] == [0, 200, 400]
 
 
 def test_windows_of_epochs(raw):
-    epochs = make_epochs(raw)
-    windows, other = cut_windows([epochs, epochs], duration=0.5)
-    np.testing.assert_allclose(windows.onset, raw.first_time + np.arange(0, 5, 0.5))
-    np.testing.assert_array_equal(windows.data, other.data)
-
-
-@pytest.mark.parametrize("overlap", [1.0, 2.0, -0.1])
-def test_windows_must_move_on(overlap):
-    with pytest.raises(ValueError, match="expected 0 <= overlap < duration"):
-        cut_windows([make_raw()], duration=1.0, overlap=overlap)
+    signals = read_signals(make_epochs(raw), np.arange(3), N_TIMES)
+    starts = find_windows(signals, slice(None), 100, 100)
+    assert starts.tolist() == list(range(0, 1000, 100))

@@ -8,11 +8,9 @@ import torch
 from mne_funcmap.moments import compute_moments, join_parts
 from mne_funcmap.nets.mixing import FilterBank
 from mne_funcmap.recordings import list_channels
-from mne_funcmap.segments import read_signals
 from mne_funcmap.studies import (
     append_studies,
     crop_first,
-    cut_signals,
     find_channels,
     group_studies,
     pick_labelled,
@@ -224,18 +222,6 @@ def test_identity_that_is_not_finite(raw, value):
     identity[4, 1] = value
     with pytest.raises(ValueError, match=r"'sub-1'\) is not finite for C1\."):
         study(raw, identity=identity)
-
-
-def test_cut_signals(raw):
-    annotate(raw, 2.5, 0.5, ch_names=[["A1"]])
-    signals = read_signals(raw, np.arange(6), N_TIMES)
-    windows, starts = cut_signals(signals, slice(None), N_TIMES, 50)
-    assert starts[:6].tolist() == [0, 50, 100, 150, 300, 350]
-    assert windows.shape == (len(starts), 6, N_TIMES)
-    for window, start in zip(windows, starts, strict=True):
-        np.testing.assert_array_equal(window, raw.get_data()[:, start : start + 100])
-    _, starts = cut_signals(signals, [1, 2], N_TIMES, 50)
-    assert starts.tolist() == list(range(0, 1950, 50))
 
 
 # Several studies
