@@ -8,27 +8,25 @@ import hashlib
 from numbers import Integral
 
 import numpy as np
-from scipy.linalg import orthogonal_procrustes
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import GroupKFold
 from sklearn.utils.validation import check_is_fitted
 
+from .cross_fitting import cross_fit
 from .embedder import FunctionalEmbedder
-from .recordings import check_recordings, list_channels, pick_channels
+from .positions import embed_positions, get_positions, locate_channels
+from .recordings import check_recordings, list_channels
 from .segments import RAW_DURATION
-from .studies import check_identity
-from .subjects import describe, shorten_list
+from .subjects import describe
 
-WAVELENGTHS = (0.4, 0.2, 0.1, 0.05)  # metres, of Fourier features of positions
-COMMON_FRAMES = ("mni_tal", "head")
 N_RANDOM = 32
 MAX_CHANNELS = 512
-N_FOLDS = 5
 
 
 class _Identity(TransformerMixin, BaseEstimator):
     """What identities that learn nothing from signals have in common."""
+
+    learns = False
 
     def __init__(self, picks=None):
         self.picks = picks
@@ -419,185 +417,6 @@ def _shorten(identity, duration):
     if is_open and duration is not None and duration < RAW_DURATION:
         identity.set_params(duration=duration)
     return identity
-
-
-def cross_fit(identity, X, pieces, groups, picks=None):
-    """Fit an identity, and identify training channels without their subject.
-
-    A fitted transformer knows its training channels better than any it will meet. So
-    it is fitted again on the others for the recordings of each part of the subjects,
-    and what it gives is rotated onto what the one fitted on all gives.
-
-    Parameters
-    ----------
-    identity : transformer
-        Unfitted, or frozen; is fitted on all recordings.
-    X : list of mne.io.Raw | list of mne.Epochs
-        The training recordings.
-    pieces : list of mne.io.Raw | list of mne.Epochs
-        The seconds of each that tell what its channels are.
-    groups : ndarray of str, shape (n_recordings,)
-        Subjects.
-    picks : None | str | list of str
-        Channel types, or names, of which there must be identities.
-
-    Returns
-    -------
-    identities : list of ndarray of float32, shape (n_channels, n_components)
-        One item for each recording.
-
-    Raises
-    ------
-    ValueError
-        If identities are not one for each channel, finite and of one length.
-    """
-    if isinstance(identity, IdentityUnion):
-        return identity.fit_cross(X, pieces, groups, picks)
-    identities = identity.fit(X, None).transform(pieces)  # frozen ones need a y
-    check_identities(identities, pieces, picks)
-    n_groups = len(np.unique(groups))
-    if isinstance(identity, FrozenEstimator | _Identity) or n_groups < 3:
-        return identities
-    crossed = list(identities)
-    for train, test in GroupKFold(min(N_FOLDS, n_groups)).split(X, groups=groups):
-        part = clone(identity).fit([X[index] for index in train])
-        found = part.transform([pieces[index] for index in train])
-        rotation, _ = orthogonal_procrustes(
-            np.concatenate(found), np.concatenate([identities[i] for i in train])
-        )
-        found = part.transform([pieces[index] for index in test])
-        for index, values in zip(test, found, strict=True):
-            crossed[index] = (values @ rotation).astype(np.float32)
-    return crossed
-
-
-def check_identities(identities, recordings, picks=None, length=None):
-    """Raise unless identities are one for each channel, finite and of one length.
-
-    Parameters
-    ----------
-    identities : list of array-like, shape (n_channels, n_components)
-        What a transformer returned.
-    recordings : list of mne.io.Raw | list of mne.Epochs
-        For which recordings.
-    picks : None | str | list of str
-        Channel types, or names, that take part.
-    length : int | None
-        The number of components in training, if that is known.
-    """
-    whose = "in training"
-    for index, (values, recording) in enumerate(
-        zip(identities, recordings, strict=True)
-    ):
-        name = describe(index, recording)
-        chosen = pick_channels(recording, picks, name)
-        values = check_identity(values, len(chosen), name)
-        if length is None:
-            length, whose = values.shape[1], f"in {name}"
-        if values.shape[1] != length:
-            raise ValueError(
-                f"Identities have {length} components {whose} and {values.shape[1]} in "
-                f"{name}: expected one length. Check the transformer that gives them."
-            )
-        odd = chosen[~np.isfinite(values).all(axis=1)]
-        if len(odd):
-            raise ValueError(
-                f"The identity of {name} is not finite for "
-                f"{shorten_list([recording.ch_names[pick] for pick in odd])}. Check "
-                "the transformer that gives it."
-            )
-
-
-def embed_positions(points):
-    """Return positions and their Fourier features.
-
-    Parameters
-    ----------
-    points : ndarray, shape (n_channels, 3)
-        Positions in metres.
-
-    Returns
-    -------
-    features : ndarray, shape (n_channels, 27)
-        The positions in units of 10 cm, then sines and cosines of each coordinate.
-    """
-    phases = [2 * np.pi * points / wavelength for wavelength in WAVELENGTHS]
-    waves = [wave(phase) for phase in phases for wave in (np.sin, np.cos)]
-    return np.concatenate([10 * points, *waves], axis=1)
-
-
-def get_positions(recording, index=None):
-    """Get the positions of the channels of a recording.
-
-    Parameters
-    ----------
-    recording : mne.io.Raw | mne.Epochs
-        The recording.
-    index : int | None
-        Its index, for messages.
-
-    Returns
-    -------
-    positions : dict of str to ndarray, shape (3,)
-        Metres; nan where unknown.
-    frame : str
-        "mni_tal" or "head".
-
-    Raises
-    ------
-    ValueError
-        If there are no positions, or the frame is not a common one.
-    """
-    montage = recording.get_montage()
-    if montage is None:
-        raise ValueError(
-            f"{describe(index, recording)} has no positions. Set a montage in MNI "
-            "space (recording.set_montage), or use another identity."
-        )
-    found = montage.get_positions()
-    if found["coord_frame"] not in COMMON_FRAMES:
-        raise ValueError(
-            f"Positions of {describe(index, recording)} are in the frame "
-            f"{found['coord_frame']!r}: expected one that subjects share, "
-            f"{' or '.join(map(repr, COMMON_FRAMES))}. Transform the montage, as by "
-            "mne.transforms or montage.apply_trans."
-        )
-    return found["ch_pos"], found["coord_frame"]
-
-
-def locate_channels(recording, ch_names, index=None):
-    """Get the positions of some channels, none of which may be missing.
-
-    Parameters
-    ----------
-    recording : mne.io.Raw | mne.Epochs
-        The recording.
-    ch_names : sequence of str
-        The channels.
-    index : int | None
-        Index of the recording, for messages.
-
-    Returns
-    -------
-    points : ndarray, shape (n_channels, 3)
-        Metres.
-
-    Raises
-    ------
-    ValueError
-        As by `get_positions`, or if channels have no position.
-    """
-    positions, _ = get_positions(recording, index)
-    unknown = np.full(3, np.nan)
-    points = np.array([positions.get(ch_name, unknown) for ch_name in ch_names])
-    missing = np.array(ch_names)[~np.isfinite(points).all(axis=1)]
-    if len(missing):
-        raise ValueError(
-            f"No position in {describe(index, recording)} for the channels "
-            f"{shorten_list(missing)}. Set a montage that has them, add them to "
-            "info['bads'], or use another identity."
-        )
-    return points
 
 
 def _draw_vector(random_state, subject, ch_name):

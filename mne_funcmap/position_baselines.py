@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from scipy.spatial.distance import cdist
 
-from .identity import get_positions, locate_channels
 from .moments import join_parts
+from .positions import get_positions, locate_channels
 from .reconstruction_baselines import CONSTRAINTS, POSITIVE, LinearBaseline
 from .recordings import list_channels
 from .ridge import LagBank, score_weights

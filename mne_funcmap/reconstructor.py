@@ -12,8 +12,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .adaptation import adapt_weights
+from .cross_fitting import check_identities, cross_fit
 from .holding_out import choose_split
-from .identity import check_identities, cross_fit, make_identity
+from .identity import make_identity
 from .linear_fit import read_weights
 from .model_files import (
     DAMAGE,

@@ -180,16 +180,10 @@ def study_recording(
         subject=get_subject(recording),
         ch_names=ch_names,
         region=channels.region[rows].astype(str),
-        identity=check_identity(identity, len(of_all), name)[np.isin(of_all, rows)],
+        identity=identity[np.isin(of_all, rows)].astype(np.float32),
         mean=mean,
         scale=scale,
     )
-    finite = np.isfinite(study.identity).all(axis=1)
-    if not finite.all():
-        raise ValueError(
-            f"The identity of {name} is not finite for "
-            f"{shorten_list(ch_names[~finite])}. Check the transformer that gives it."
-        )
     if bank is None:
         return study
     windows = _cut_normalized(signals, study, n_times)
@@ -349,36 +343,3 @@ def _measure_scale(signals, ch_names, name):
         )
     mean = np.mean(signals.data, axis=1, where=signals.usable)
     return mean, np.std(signals.data, axis=1, where=signals.usable)
-
-
-def check_identity(identity, n_channels, name):
-    """Return identities as an array, or say what is wrong with it.
-
-    Parameters
-    ----------
-    identity : array-like, shape (n_channels, n_components)
-        What a transformer returned for a recording.
-    n_channels : int
-        How many channels take part.
-    name : str
-        The recording in messages.
-
-    Returns
-    -------
-    identity : ndarray of float32, shape (n_channels, n_components)
-        The same.
-    """
-    try:
-        identity = np.asarray(identity, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"The identities of {name} must be an array (n_channels, n_components) of "
-            f"numbers of one length: {error}."
-        ) from error
-    if identity.ndim != 2 or len(identity) != n_channels:
-        raise ValueError(
-            f"The identities of {name} have the shape {identity.shape}: expected "
-            f"({n_channels}, n_components), one for each channel that takes part. Give "
-            "the identity the same picks."
-        )
-    return identity

@@ -9,21 +9,19 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
+from mne_funcmap.cross_fitting import check_identities, cross_fit
 from mne_funcmap.embedder import FunctionalEmbedder
 from mne_funcmap.identity import (
     IDENTITIES,
-    WAVELENGTHS,
     AnatomicalIdentity,
     ChannelIdentity,
     IdentityUnion,
     NoIdentity,
     RandomIdentity,
     RegionIdentity,
-    cross_fit,
-    embed_positions,
-    get_positions,
     make_identity,
 )
+from mne_funcmap.positions import WAVELENGTHS, embed_positions, get_positions
 from mne_funcmap.regions import set_regions
 
 SIMPLE = [AnatomicalIdentity, RegionIdentity, ChannelIdentity, RandomIdentity]
@@ -489,3 +487,36 @@ def test_members_of_a_union_are_cross_fitted(cohort):
             draw_vectors(piece, True) @ member.rotation_ / spread,
             atol=1e-5,
         )
+
+
+@pytest.mark.parametrize("shape", [(5, 2), (7, 2), (6,)])
+def test_identity_of_wrong_shape(make_coupled, shape):
+    raw = make_coupled("sub-1", "ABC")
+    check_identities([np.zeros((6, 2))], [raw])
+    with pytest.raises(ValueError, match=r"'sub-1'\) have the shape .*\(6, n_comp"):
+        check_identities([np.zeros(shape)], [raw])
+
+
+@pytest.mark.parametrize("identity", [[[1, 2]] * 5 + [[1]], [["a"]] * 6])
+def test_identity_that_is_no_array(make_coupled, identity):
+    with pytest.raises(ValueError, match="'sub-1'.* must be an array"):
+        check_identities([identity], [make_coupled("sub-1", "ABC")])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_identity_that_is_not_finite(make_coupled, value):
+    identity = np.zeros((6, 2))
+    identity[4, 1] = value
+    with pytest.raises(ValueError, match=r"'sub-1'\) is not finite for C1\."):
+        check_identities([identity], [make_coupled("sub-1", "ABC")])
+
+
+def test_cross_fitted_identities_are_checked(cohort):
+    class Failing(Remembering):
+        """Returns nan for recordings it was not fitted on."""
+
+        def transform(self, X):
+            return [values / (values[:, [5]] > 0) for values in super().transform(X)]
+
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="is not finite"):
+        cross_fit(Failing(rotate=False), *cohort)

@@ -204,26 +204,6 @@ def test_nothing_usable_in_all_channels(raw):
         study(raw)
 
 
-@pytest.mark.parametrize("shape", [(5, 2), (7, 2), (6,)])
-def test_identity_of_wrong_shape(raw, shape):
-    with pytest.raises(ValueError, match=r"'sub-1'\) have the shape .*\(6, n_comp"):
-        study(raw, identity=np.zeros(shape))
-
-
-@pytest.mark.parametrize("identity", [[[1, 2]] * 5 + [[1]], [["a"]] * 6])
-def test_identity_that_is_no_array(raw, identity):
-    with pytest.raises(ValueError, match="'sub-1'.* must be an array"):
-        study(raw, identity=identity)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_identity_that_is_not_finite(raw, value):
-    identity = np.zeros((6, 2))
-    identity[4, 1] = value
-    with pytest.raises(ValueError, match=r"'sub-1'\) is not finite for C1\."):
-        study(raw, identity=identity)
-
-
 # Several studies
 
 
