@@ -7,12 +7,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GroupKFold, cross_val_score
 
-from mne_funcmap.reconstruction import (
-    NOT_PREDICTED,
-    RegionReconstructor,
-    _blend,
-    measure,
-)
+from mne_funcmap.predictions import NOT_PREDICTED, blend_windows, measure
+from mne_funcmap.reconstruction import RegionReconstructor
 from mne_funcmap.regions import get_regions, set_regions
 from mne_funcmap.studies import append_studies
 from mne_funcmap.subjects import get_subjects
@@ -154,7 +150,7 @@ def test_measure_does_not_depend_on_the_scale_of_both():
 
 def test_blended_constant_stays_constant():
     starts = np.array([3, 8, 13, 20, 22])
-    signals, covered = _blend(torch.full((5, 2, 10), 0.7), starts, 40)
+    signals, covered = blend_windows(torch.full((5, 2, 10), 0.7), starts, 40)
     assert covered.tolist() == [False] * 3 + [True] * 29 + [False] * 8
     assert_allclose(signals[:, covered], 0.7, rtol=1e-6)
     assert (signals[:, ~covered] == 0).all()
@@ -164,7 +160,7 @@ def test_blended_pieces_of_a_signal_are_the_signal():
     signal = torch.randn(2, 40, generator=torch.Generator().manual_seed(0))
     starts = np.array([0, 5, 10, 15, 17, 30])
     windows = torch.stack([signal[:, start : start + 10] for start in starts])
-    blended, covered = _blend(windows, starts, 40)
+    blended, covered = blend_windows(windows, starts, 40)
     expected = signal.clone()
     expected[:, 27:30] = 0
     assert_allclose(blended, expected, atol=1e-6)
@@ -173,7 +169,7 @@ def test_blended_pieces_of_a_signal_are_the_signal():
 
 def test_blend_weighs_by_a_hann_taper():
     windows = torch.stack([torch.zeros(1, 100), torch.ones(1, 100)])
-    (signal,), _ = _blend(windows, np.array([0, 50]), 150)
+    (signal,), _ = blend_windows(windows, np.array([0, 50]), 150)
     assert (signal[:50] == 0).all()
     assert_allclose(signal[100:], 1)
     taper = np.hanning(102)[1:-1]
@@ -185,13 +181,15 @@ def test_blend_weighs_by_a_hann_taper():
 
 @pytest.mark.parametrize("n_times", [1, 2, 3])
 def test_blend_short_windows(n_times):
-    signals, covered = _blend(torch.ones(3, 1, n_times), np.arange(3), n_times + 2)
+    signals, covered = blend_windows(
+        torch.ones(3, 1, n_times), np.arange(3), n_times + 2
+    )
     assert covered.all()
     assert_allclose(signals, 1)
 
 
 def test_blend_of_nothing():
-    signals, covered = _blend(torch.zeros(0, 2, 10), np.zeros(0, int), 30)
+    signals, covered = blend_windows(torch.zeros(0, 2, 10), np.zeros(0, int), 30)
     assert signals.shape == (2, 30)
     assert not covered.any()
 
