@@ -5,7 +5,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .metrics import balanced_accuracy
-from .recordings import check_all_named, check_recordings
+from .recordings import check_all_named, check_recordings, warn_unknown_subjects
 from .segments import cut_segments
 
 
@@ -164,6 +164,7 @@ class RegionClassifier(BaseEstimator):
 
     def _cut_like(self, recordings, *, y=None, like=None):
         """Cut recordings into segments of a length and rate."""
+        warn_unknown_subjects(recordings)
         return cut_segments(
             recordings,
             duration=self.duration,

@@ -18,7 +18,12 @@ from .predictions import (
     compare_prediction,
     write_prediction,
 )
-from .recordings import check_all_named, check_recordings, list_channels
+from .recordings import (
+    check_all_named,
+    check_recordings,
+    list_channels,
+    warn_unknown_subjects,
+)
 from .regions import get_regions, replace_regions
 from .segments import find_segment_length
 from .signals import cut_windows, find_windows, read_signals
@@ -69,6 +74,7 @@ class RegionReconstructor(BaseEstimator):
         """
         self._validate_params()
         recordings = self._check(X, y)
+        warn_unknown_subjects(recordings)
         if y is None:
             check_all_named(recordings, self.picks)
         channels = list_channels(recordings, picks=self.picks)
@@ -135,6 +141,7 @@ class RegionReconstructor(BaseEstimator):
         import pandas as pd
 
         recordings = self._check_fitted(X, y)
+        warn_unknown_subjects(recordings)
         rows = []
         for found in self._reconstruct(recordings, regions, reference, strict=False):
             rows += compare_prediction(found, recordings[found.index])

@@ -34,7 +34,7 @@ from .predictors import (
     make_transformer_predictor,
 )
 from .reconstruction import RegionReconstructor, list_labelled
-from .recordings import find_subjects, list_channels
+from .recordings import find_subjects, list_channels, subjects_known
 from .signals import read_signals
 from .studies import (
     Study,
@@ -500,7 +500,8 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             crop_first(raw, of_raw, of_raw, self.identity_duration, describe(i, raw))[0]
             for i, (raw, of_raw) in enumerate(zip(recordings, names, strict=True))
         ]
-        crossed = cross_fit(self.identity_, recordings, pieces, groups, self.picks)
+        with subjects_known():
+            crossed = cross_fit(self.identity_, recordings, pieces, groups, self.picks)
         self._measure_identities(crossed)
         whole = self._study(recordings, self._bank)
         self.known_ = group_studies(replace(study, parts=()) for study in whole)
@@ -560,7 +561,8 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
 
     def _identify(self, recordings):
         """Return the scaled identities of channels."""
-        found = self.identity_.transform(recordings)
+        with subjects_known():
+            found = self.identity_.transform(recordings)
         check_identities(found, recordings, self.picks, len(self.identity_mean_))
         return [self._scale_identity(values) for values in found]
 

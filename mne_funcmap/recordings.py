@@ -1,6 +1,8 @@
 """Lists of recordings: checks, and the table of channels that take part."""
 
+import warnings
 from collections.abc import Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Real
 
@@ -92,22 +94,39 @@ def find_subjects(recordings):
     Returns
     -------
     subjects : ndarray of str, shape (n_recordings,)
-        Subject ids; one warning if some are missing.
+        Subject ids.
     """
-    subjects = [get_subject(recording) for recording in recordings]
-    missing = [index for index, subject in enumerate(subjects) if subject is None]
-    if missing:
+    return np.array(
+        [
+            get_subject(recording) or f"recording {index}"
+            for index, recording in enumerate(recordings)
+        ]
+    )
+
+
+def warn_unknown_subjects(recordings):
+    """Warn if subject ids are missing.
+
+    Parameters
+    ----------
+    recordings : list of mne.io.Raw | list of mne.Epochs
+        The recordings.
+    """
+    n_missing = sum(get_subject(recording) is None for recording in recordings)
+    if n_missing:
         mne.utils.warn(
-            f"No subject id in {len(missing)} of {len(recordings)} recordings: each of "
+            f"No subject id in {n_missing} of {len(recordings)} recordings: each of "
             "these counts as its own subject. If some are of one subject, set "
             "recording.info['subject_info'] = {'his_id': 'sub-01'} on each."
         )
-    return np.array(
-        [
-            f"recording {index}" if subject is None else subject
-            for index, subject in enumerate(subjects)
-        ]
-    )
+
+
+@contextmanager
+def subjects_known():
+    """Do not warn about subject ids, since that has been done."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "No subject id")
+        yield
 
 
 def pick_channels(recording, picks=None, name="The recording"):

@@ -509,7 +509,6 @@ def test_reference_of_another_rate(fitted, raw):
         fitted.predict([raw], reference=[raw.copy().resample(50.0, verbose="error")])
 
 
-@pytest.mark.filterwarnings("ignore:No subject id")
 def test_references_in_order_without_subjects(fitted, raw, make_coupled):
     X = [raw, make_coupled("sub-2", "AB")]
     reference = [recording.copy() for recording in X]

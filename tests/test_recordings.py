@@ -8,6 +8,8 @@ from mne_funcmap.recordings import (
     find_subjects,
     list_channels,
     pick_channels,
+    subjects_known,
+    warn_unknown_subjects,
 )
 from mne_funcmap.regions import set_regions
 
@@ -63,19 +65,24 @@ def test_empty_list():
         check_recordings([])
 
 
-def test_find_subjects(recwarn):
+def test_find_subjects():
     subjects = find_subjects([make_raw("b"), make_epochs("a"), make_raw("b")])
     np.testing.assert_array_equal(subjects, ["b", "a", "b"])
-    assert len(recwarn) == 0
 
 
 def test_missing_subjects():
     recordings = [make_raw("b"), make_raw(None), make_epochs("0")]
+    assert find_subjects(recordings).tolist() == ["b", "recording 1", "recording 2"]
     with pytest.warns(RuntimeWarning, match="in 2 of 3 recordings.*his_id") as caught:
-        subjects = find_subjects(recordings)
+        warn_unknown_subjects(recordings)
     assert len(caught) == 1
-    assert len(set(subjects)) == 3
-    assert subjects[0] == "b"
+
+
+def test_known_subjects(recwarn):
+    warn_unknown_subjects([make_raw("b"), make_raw("a")])
+    with subjects_known():
+        warn_unknown_subjects([make_raw(None)])
+    assert len(recwarn) == 0
 
 
 @pytest.mark.parametrize(
