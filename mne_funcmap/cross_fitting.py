@@ -12,7 +12,7 @@ from .subjects import describe, shorten_list
 N_FOLDS = 5
 
 
-def cross_fit(identity, X, pieces, groups, picks=None):
+def cross_fit(identity, X, groups, pieces, owner, picks=None):
     """Fit an identity, and identify training channels without their subject.
 
     A fitted transformer knows its training channels better than any it will meet. So
@@ -25,17 +25,19 @@ def cross_fit(identity, X, pieces, groups, picks=None):
         Unfitted, or frozen; is fitted on all recordings.
     X : list of mne.io.Raw | list of mne.Epochs
         The training recordings.
-    pieces : list of mne.io.Raw | list of mne.Epochs
-        The seconds of each that tell what its channels are.
     groups : ndarray of str, shape (n_recordings,)
         Subjects.
+    pieces : list of mne.io.Raw | list of mne.Epochs
+        Seconds of them that tell what their channels are.
+    owner : ndarray of int, shape (n_pieces,)
+        Of which recording each piece is.
     picks : None | str | list of str
         Channel types, or names, of which there must be identities.
 
     Returns
     -------
     identities : list of ndarray of float32, shape (n_channels, n_components)
-        One item for each recording.
+        One item for each piece.
 
     Raises
     ------
@@ -44,27 +46,29 @@ def cross_fit(identity, X, pieces, groups, picks=None):
     """
     frozen = isinstance(identity, FrozenEstimator)
     if hasattr(identity, "fit_cross") and not frozen:
-        return identity.fit_cross(X, pieces, groups, picks)
+        return identity.fit_cross(X, groups, pieces, owner, picks)
     identities = identity.fit(X, None).transform(pieces)  # frozen ones need a y
-    check_identities(identities, pieces, picks)
+    check_identities(identities, pieces, picks, owner=owner)
     n_groups = len(np.unique(groups))
     if frozen or not getattr(identity, "learns", True) or n_groups < 3:
         return identities
     crossed = list(identities)
     for train, test in GroupKFold(min(N_FOLDS, n_groups)).split(X, groups=groups):
         part = clone(identity).fit([X[index] for index in train])
-        found = part.transform([pieces[index] for index in train])
+        known = np.flatnonzero(np.isin(owner, train))
+        found = part.transform([pieces[index] for index in known])
         rotation, _ = orthogonal_procrustes(
-            np.concatenate(found), np.concatenate([identities[i] for i in train])
+            np.concatenate(found), np.concatenate([identities[i] for i in known])
         )
-        found = part.transform([pieces[index] for index in test])
-        for index, values in zip(test, found, strict=True):
+        new = np.flatnonzero(np.isin(owner, test))
+        found = part.transform([pieces[index] for index in new])
+        for index, values in zip(new, found, strict=True):
             crossed[index] = (values @ rotation).astype(np.float32)
-    check_identities(crossed, pieces, picks)
+    check_identities(crossed, pieces, picks, owner=owner)
     return crossed
 
 
-def check_identities(identities, recordings, picks=None, length=None):
+def check_identities(identities, recordings, picks=None, length=None, owner=None):
     """Raise unless identities are one for each channel, finite and of one length.
 
     Parameters
@@ -77,11 +81,12 @@ def check_identities(identities, recordings, picks=None, length=None):
         Channel types, or names, that take part.
     length : int | None
         The number of components in training, if that is known.
+    owner : ndarray of int | None
+        What number each has in messages.
     """
     whose = "in training"
-    for index, (values, recording) in enumerate(
-        zip(identities, recordings, strict=True)
-    ):
+    owner = range(len(recordings)) if owner is None else owner
+    for index, values, recording in zip(owner, identities, recordings, strict=True):
         name = describe(index, recording)
         chosen = pick_channels(recording, picks, name)
         values = _check_identity(values, len(chosen), name)

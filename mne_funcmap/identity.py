@@ -283,17 +283,19 @@ class IdentityUnion(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return self._join([member.transform(X) for member in self.identities_])
 
-    def fit_cross(self, X, pieces, groups, picks=None):
+    def fit_cross(self, X, groups, pieces, owner, picks=None):
         """Fit the identities and return those of the training channels, cross-fitted.
 
         Parameters
         ----------
         X : list of mne.io.Raw | list of mne.Epochs
             The training recordings.
-        pieces : list of mne.io.Raw | list of mne.Epochs
-            The seconds of each that tell what its channels are.
         groups : ndarray of str, shape (n_recordings,)
             Subjects.
+        pieces : list of mne.io.Raw | list of mne.Epochs
+            Seconds of them that tell what their channels are.
+        owner : ndarray of int, shape (n_pieces,)
+            Of which recording each piece is.
         picks : None | str | list of str
             Channel types, or names, of which there must be identities.
 
@@ -303,7 +305,7 @@ class IdentityUnion(TransformerMixin, BaseEstimator):
             As by `cross_fit`.
         """
         return self._fit_members(
-            lambda member: cross_fit(member, X, pieces, groups, picks)
+            lambda member: cross_fit(member, X, groups, pieces, owner, picks)
         )
 
     def _fit_members(self, fit):

@@ -23,7 +23,7 @@ class LinearRecipe:
     Attributes
     ----------
     withhold : callable
-        From a list of `Study` to `WithheldRegions`.
+        From a list of `Study`, and a seed to train with, to `WithheldRegions`.
     module : dict
         Parameters of `LinearPath`.
     recipe : dict
@@ -66,7 +66,7 @@ class LinearRecipe:
         net : skorch.NeuralNet
             The trained net.
         """
-        regions = self.withhold(_join_studies(studies))
+        regions = self.withhold(_join_studies(studies), self.seed)
         n_batches = WithheldBatches.count(len(regions), self.recipe["batch_size"])
         schedule = LRScheduler(
             torch.optim.lr_scheduler.OneCycleLR,

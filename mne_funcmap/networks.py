@@ -46,9 +46,9 @@ class Task:
     queries: dict | None
     split: tuple | None
 
-    def withhold(self, studies):
+    def withhold(self, studies, seed=None):
         """Return all regions of recordings, each to be withheld in turn."""
-        return WithheldRegions(studies, self.targets, self.queries)
+        return WithheldRegions(studies, self.targets, self.queries, seed)
 
     def withhold_windows(self, seed):
         """Return windows to train on, and those held out, with a region withheld."""

@@ -12,6 +12,7 @@ from mne.utils import warn
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from .pieces import crop_pieces
 from .predictions import (
     Prediction,
     blend_windows,
@@ -28,7 +29,6 @@ from .regions import get_regions, replace_regions
 from .segments import find_segment_length
 from .signals import cut_windows, find_windows, read_signals
 from .studies import (
-    crop_first,
     find_channels,
     pick_labelled,
     study_recording,
@@ -249,7 +249,7 @@ class RegionReconstructor(BaseEstimator):
         new = [i for i, study in enumerate(studies) if study is None and len(names[i])]
         if new:
             found = [
-                crop_first(
+                crop_pieces(
                     recordings[i],
                     names[i],
                     list_labelled(channels, i) if hidden else names[i],
@@ -258,7 +258,7 @@ class RegionReconstructor(BaseEstimator):
                 )
                 for i in new
             ]
-            of_new = self._study([first for first, _ in found])
+            of_new = self._study([first for (first,), _ in found])
             for i, study, (_, end) in zip(new, of_new, found, strict=True):
                 studies[i], ends[i] = study, end
         return studies, ends

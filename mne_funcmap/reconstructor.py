@@ -28,6 +28,7 @@ from .model_files import (
 from .nets.mixing import FilterBank, LinearPath
 from .networks import Settings, Task, train_networks
 from .persistence import load_model, save_model
+from .pieces import crop_pieces
 from .predictors import (
     extract_features,
     make_linear_predictor,
@@ -39,7 +40,6 @@ from .signals import read_signals
 from .studies import (
     Study,
     append_studies,
-    crop_first,
     cut_study,
     group_studies,
     pick_labelled,
@@ -48,6 +48,8 @@ from .studies import (
 from .subjects import describe, get_subjects, shorten_list
 from .training import draw_seed, resolve_device
 from .virtual import add_channels, find_centres
+
+MAX_PIECES = 4  # of a recording, each of which tells what its channels are
 
 
 class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
@@ -81,9 +83,9 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         Seconds of a recording that tell what its channels are.
     validation : "recordings" | "time"
         What is held out to choose the number of epochs: the recordings of a fifth of
-        the subjects, or the last fifth of every recording. "time" suits predicting
-        later times of the same channels. Fewer than five subjects are always held
-        out in time.
+        the subjects, or the last fifth of every recording. "time" is for later times
+        of the same channels, whose identities are then those of all seconds, to be
+        learned by heart. Fewer than five subjects are always held out in time.
     picks : None | str | list of str
         Channel types, or names, that take part; None stands for good sEEG, ECoG, DBS
         and EEG channels. Channels without a region take no part.
@@ -139,8 +141,9 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
     other recordings of the same channels, which are never scored. Without it, channels
     known by subject and name from `fit` or `adapt` keep theirs; others use the first
     ``identity_duration`` usable seconds of the recording, which are predicted but not
-    scored. Identities of training channels are cross-fitted over subjects while the
-    network learns.
+    scored. While the network learns, identities of training channels are as good as
+    those of new ones: cross-fitted over subjects, and told by one of four pieces of
+    the recording that are as long, drawn anew each time.
 
     *Signals* are z-scored by these scales; predictions are in volts again. Windows
     overlap by a half and are blended. They lie where all sources are usable: not
@@ -489,32 +492,62 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             setattr(self, f"{name}_", value)
 
     def _study_training(self, recordings, channels, groups, seed):
-        """Fit the identity, and study the training recordings as new ones will be.
+        """Fit the identity, and study the training recordings as later ones will be.
 
-        Identities are cross-fitted, and scales are those of the seconds that tell what
-        a channel is; moments are of all seconds.
+        Moments are of all seconds. To predict new channels, identities are cross-fitted
+        and told by as many seconds as theirs, and so are scales; to predict later times
+        of the same channels, they are those of all seconds.
         """
         self.identity_ = self._make_identity(seed)
-        names = [list_labelled(channels, i) for i in range(len(recordings))]
+        self.adapted_ = frozenset()
+        if self.validation == "time":
+            with subjects_known():
+                # frozen ones need a y
+                found = self.identity_.fit(recordings, None).transform(recordings)
+            check_identities(found, recordings, self.picks)
+            self._measure_identities(found)
+            whole = self._study(recordings, self._bank)
+            self._remember(whole)
+            return whole
         pieces = [
-            crop_first(raw, of_raw, of_raw, self.identity_duration, describe(i, raw))[0]
-            for i, (raw, of_raw) in enumerate(zip(recordings, names, strict=True))
+            crop_pieces(
+                recording,
+                *[list_labelled(channels, index)] * 2,
+                self.identity_duration,
+                describe(index, recording),
+                MAX_PIECES,
+            )[0]
+            for index, recording in enumerate(recordings)
         ]
+        owner = np.repeat(np.arange(len(pieces)), [*map(len, pieces)])
         with subjects_known():
-            crossed = cross_fit(self.identity_, recordings, pieces, groups, self.picks)
+            crossed = cross_fit(
+                self.identity_, recordings, groups, sum(pieces, []), owner, self.picks
+            )
         self._measure_identities(crossed)
         whole = self._study(recordings, self._bank)
-        self.known_ = group_studies(replace(study, parts=()) for study in whole)
-        self.adapted_ = frozenset()
-        studies = []
-        for index, (study, piece) in enumerate(zip(whole, pieces, strict=True)):
-            identity = self._scale_identity(crossed[index])
-            of_piece = study_recording(
-                piece, channels, index, identity, n_times=self.n_times_
-            )
-            study = study.rescale(of_piece.mean, of_piece.scale)
-            studies.append(replace(study, identity=of_piece.identity))
-        return studies
+        self._remember(whole)
+        return [
+            self._view(study, channels, index, pieces[index][0], owner, crossed)
+            for index, study in enumerate(whole)
+        ]
+
+    def _remember(self, studies):
+        """Keep what is known of the channels of the training."""
+        self.known_ = group_studies(replace(study, parts=()) for study in studies)
+
+    def _view(self, study, channels, index, piece, owner, crossed):
+        """Return the study of a recording as its pieces tell of it."""
+        views = [
+            self._scale_identity(crossed[i]) for i in np.flatnonzero(owner == index)
+        ]
+        of_piece = study_recording(
+            piece, channels, index, views[0], n_times=self.n_times_
+        )
+        labelled = channels.has_region[channels.recording == index]
+        study = study.rescale(of_piece.mean, of_piece.scale)
+        views = tuple(view[labelled] for view in views)
+        return replace(study, identity=views[0], views=views)
 
     def _measure_identities(self, identities):
         """Keep the mean and the scale of identities."""
@@ -539,7 +572,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
 
     def _summarize_regions(self, studies):
         """Keep the identities of the channels of each region, and their mean scale."""
-        identity = np.concatenate([study.identity for study in studies])
+        identity = np.concatenate([study.mean_identity() for study in studies])
         region = np.concatenate([study.region for study in studies])
         scale = np.log(np.concatenate([study.scale for study in studies]))
         self.region_identities_ = {r: identity[region == r] for r in self.regions_}

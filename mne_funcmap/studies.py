@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from mne import BaseEpochs
 
 from .moments import compute_moments
+from .pieces import check_labelled
 from .signals import cut_windows, find_windows, read_signals
 from .subjects import describe, get_subject, shorten_list
 
@@ -33,6 +33,9 @@ class Study:
     parts : tuple of (torch.Tensor, float)
         Moments (see `compute_moments`) and seconds of successive parts of the
         recording; empty where they are not needed.
+    views : tuple of ndarray of float32, shape (n_channels, n_components)
+        Identities told by several parts of a recording, to train with; empty where
+        they are not needed.
     """
 
     subject: str | None
@@ -42,6 +45,7 @@ class Study:
     mean: np.ndarray
     scale: np.ndarray
     parts: tuple = ()
+    views: tuple = ()
 
     def take(self, ch_names):
         """Return the same of some channels, in another order."""
@@ -49,8 +53,19 @@ class Study:
         parts = tuple(
             (moments[rows][:, :, rows], seconds) for moments, seconds in self.parts
         )
+        views = tuple(view[rows] for view in self.views)
         of_rows = {name: getattr(self, name)[rows] for name in OF_CHANNELS}
-        return replace(self, parts=parts, **of_rows)
+        return replace(self, parts=parts, views=views, **of_rows)
+
+    def draw_identity(self, generator):
+        """Return one of the views, if there are some, by a random generator."""
+        if generator is None or not self.views:
+            return self.identity
+        return self.views[generator.integers(len(self.views))]
+
+    def mean_identity(self):
+        """Return the mean of the views, if there are some."""
+        return np.mean(self.views or (self.identity,), axis=0)
 
     def rescale(self, mean, scale):
         """Return the same with signals z-scored by another mean and scale."""
@@ -67,78 +82,6 @@ class Study:
 def pick_labelled(channels, index):
     """Return the rows of the channels of a recording whose region is known."""
     return np.flatnonzero((channels.recording == index) & channels.has_region)
-
-
-def crop_first(recording, ch_names, labelled, seconds, name):
-    """Return the first usable seconds of channels, and the sample they end at.
-
-    Parameters
-    ----------
-    recording : mne.io.Raw | mne.Epochs
-        The recording.
-    ch_names : sequence of str
-        The channels that must be usable.
-    labelled : sequence of str
-        Those of them that are kept, and all others that must not be.
-    seconds : float
-        How long; of epochs, the first that are as long together.
-    name : str
-        The recording in messages.
-
-    Returns
-    -------
-    first : mne.io.Raw | mne.Epochs
-        A copy of these seconds.
-    end : int
-        The sample, epochs end to end, before which the recording has been seen.
-    """
-    _check_labelled(ch_names, name)
-    sfreq = recording.info["sfreq"]
-    n_times = round(seconds * sfreq)
-    if isinstance(recording, BaseEpochs):
-        # the first reading drops bad epochs in place, which must not reach the user
-        if not recording._bad_dropped:
-            recording = recording.copy().drop_bad(verbose="error")
-        n_samples = len(recording.times)
-        n_epochs = -(-n_times // n_samples)
-        if n_epochs > len(recording):
-            raise ValueError(
-                f"{name} has {len(recording)} epochs of {n_samples / sfreq:g} s: too "
-                f"few for {seconds:g} s that tell what its channels are. Give a "
-                "reference, or a shorter identity_duration."
-            )
-        first = recording[:n_epochs].load_data()  # a copy
-        end = n_epochs * n_samples
-    else:
-        start = _find_first(recording, ch_names, n_times, seconds, name)
-        end = start + n_times
-        first = recording.copy().crop(start / sfreq, (end - 1) / sfreq)
-    hidden = [ch_name for ch_name in labelled if ch_name not in set(ch_names)]
-    return first.drop_channels(hidden), end
-
-
-def _check_labelled(ch_names, name):
-    """Raise if a recording has no channels with a region."""
-    if not len(ch_names):
-        raise ValueError(
-            f"No good channel of {name} has a region. Call set_regions on it, or leave "
-            "it out."
-        )
-
-
-def _find_first(recording, ch_names, n_times, seconds, name):
-    """Return the first sample from which channels are usable for long enough."""
-    picks = np.array([recording.ch_names.index(ch_name) for ch_name in ch_names])
-    signals = read_signals(recording, picks, n_times)
-    starts = find_windows(signals, slice(None), n_times, n_times)
-    if not len(starts):
-        raise ValueError(
-            f"{name} has no {seconds:g} s in which all of its {len(picks)} channels "
-            "are usable (not BAD_, finite, not flat), to tell what they are. Add "
-            "damaged channels to info['bads'], give a reference, or a shorter "
-            "identity_duration."
-        )
-    return starts[0]
 
 
 def study_recording(
@@ -173,7 +116,7 @@ def study_recording(
     rows = pick_labelled(channels, index)
     of_all = np.flatnonzero(channels.recording == index)
     ch_names = channels.ch_name[rows]
-    _check_labelled(ch_names, name)
+    check_labelled(ch_names, name)
     signals = read_signals(recording, channels.pick[rows], n_times)
     mean, scale = _measure_scale(signals, ch_names, name)
     study = Study(

@@ -31,7 +31,8 @@ class WithheldWindows(Dataset):
     queries : dict of str to ndarray | None
         As for `WithheldRegions`.
     seed : int | None
-        Seed of the region drawn anew for every window; None takes them in turn.
+        Seed of the region, and the view of the recording, drawn anew for every window;
+        None takes regions in turn, and the first view.
     """
 
     def __init__(self, studies, windows, targets, queries=None, seed=None):
@@ -53,7 +54,7 @@ class WithheldWindows(Dataset):
         drawn = item if self.generator is None else self.generator.integers(2**31)
         region = regions[drawn % len(regions)]
         is_target = torch.from_numpy(study.region == region)
-        identity = torch.from_numpy(study.identity)
+        identity = torch.from_numpy(study.draw_identity(self.generator))
         if self.queries is not None:
             query = torch.from_numpy(self.queries[region])
             identity = torch.where(is_target[:, None], query, identity)

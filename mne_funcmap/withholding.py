@@ -21,11 +21,14 @@ class WithheldRegions(Dataset):
     queries : dict of str to ndarray | None
         Identities by which the channels of a region are asked for; None stands for
         their own.
+    seed : int | None
+        Seed of the view of a recording drawn anew each time; None takes the first.
     """
 
-    def __init__(self, studies, targets, queries=None):
+    def __init__(self, studies, targets, queries=None, seed=None):
         self.studies = studies
         self.queries = queries
+        self.generator = None if seed is None else np.random.default_rng(seed)
         self.items = [
             (index, region)
             for index, study in enumerate(studies)
@@ -39,7 +42,7 @@ class WithheldRegions(Dataset):
         index, region = self.items[item]
         study = self.studies[index]
         is_target = study.region == region
-        identity = study.identity
+        identity = study.draw_identity(self.generator)
         if self.queries is not None:
             identity = np.where(is_target[:, None], self.queries[region], identity)
         return (

@@ -409,18 +409,23 @@ def draw_vectors(raw, known):
 
 @pytest.fixture
 def cohort(make_coupled):
-    """Recordings, their first seconds, and subjects; one has two recordings."""
+    """Recordings, subjects, pieces, and whose these are; one subject has two."""
     Remembering.calls.clear()
     subjects = ["sub-1", "sub-2", "sub-1", "sub-3", "sub-4"]
     X = [make_coupled(s, "AB", seed=i) for i, s in enumerate(subjects)]
-    pieces = [raw.copy().crop(0, 5.0, include_tmax=False) for raw in X]
-    yield X, pieces, np.array(subjects)
+    owner = np.array([0, 1, 1, 2, 3, 3, 4])
+    begins = np.array([0, 0, 5, 0, 0, 7, 0])
+    pieces = [
+        X[i].copy().crop(begin, begin + 5.0, include_tmax=False)
+        for i, begin in zip(owner, begins, strict=True)
+    ]
+    yield X, np.array(subjects), pieces, owner
     Remembering.calls.clear()
 
 
 @pytest.mark.parametrize("rotate", [False, True])
 def test_cross_fitted_channels_were_not_seen(cohort, rotate):
-    X, pieces, _ = cohort
+    _, _, pieces, _ = cohort
     identity = Remembering(rotate)
     crossed = cross_fit(identity, *cohort)
     assert identity.subjects_ == {"sub-1", "sub-2", "sub-3", "sub-4"}
@@ -437,15 +442,17 @@ def test_cross_fitting_holds_out_subjects(cohort):
         for fitted, transformed in Remembering.calls
         if not fitted & set(transformed)
     ]
-    assert sorted(sum((found for _, found in held_out), [])) == sorted(cohort[2])
+    of_pieces = cohort[1][cohort[3]]
+    assert sorted(sum((found for _, found in held_out), [])) == sorted(of_pieces)
     for fitted, transformed in held_out:
-        assert fitted | set(transformed) == set(cohort[2])
+        assert fitted | set(transformed) == set(cohort[1])
 
 
 def test_two_subjects_are_not_cross_fitted(cohort):
-    X, pieces, groups = (values[:3] for values in cohort)
+    X, groups = (values[:3] for values in cohort[:2])
+    pieces, owner = (values[:4] for values in cohort[2:])
     identity = Remembering()
-    crossed = cross_fit(identity, X, pieces, groups)
+    crossed = cross_fit(identity, X, groups, pieces, owner)
     assert len(Remembering.calls) == 1
     for found, piece in zip(crossed, pieces, strict=True):
         expected = draw_vectors(piece, known=True) @ identity.rotation_
@@ -453,17 +460,17 @@ def test_two_subjects_are_not_cross_fitted(cohort):
 
 
 def test_frozen_identity_is_used_as_it_is(cohort):
-    X, pieces, groups = cohort
+    X, groups, pieces, owner = cohort
     fitted = Remembering().fit(X[1:2])
     crossed = cross_fit(make_identity(FrozenEstimator(fitted)), *cohort)
     assert fitted.subjects_ == {"sub-2"}
-    assert Remembering.calls == [({"sub-2"}, list(groups))]
+    assert Remembering.calls == [({"sub-2"}, list(groups[owner]))]
     for found, expected in zip(crossed, fitted.transform(pieces), strict=True):
         np.testing.assert_array_equal(found, expected)
 
 
 def test_what_learns_nothing_is_not_cross_fitted(cohort):
-    X, pieces, _ = cohort
+    X, _, pieces, _ = cohort
     crossed = cross_fit(RegionIdentity(), *cohort)
     for found, expected in zip(
         crossed, RegionIdentity().fit(X).transform(pieces), strict=True
@@ -472,7 +479,7 @@ def test_what_learns_nothing_is_not_cross_fitted(cohort):
 
 
 def test_members_of_a_union_are_cross_fitted(cohort):
-    X, pieces, _ = cohort
+    _, _, pieces, _ = cohort
     union = IdentityUnion([Remembering(), "region"])
     crossed = cross_fit(union, *cohort)
     member = union.identities_[0]

@@ -540,6 +540,51 @@ def test_validation(make_coupled):
     assert seconds == {"recordings": [12, 12], "time": [10, 12]}
 
 
+class MeanIdentity(TransformerMixin, BaseEstimator):
+    """The mean of each channel's seconds that it is given, and its own number."""
+
+    def fit(self, X, y=None):
+        self.is_fitted_ = True
+        return self
+
+    def transform(self, X):
+        return [
+            np.stack([raw.get_data().mean(axis=1) * 1e6, np.arange(3)], axis=1)
+            for raw in X
+        ]
+
+
+def test_training_knows_channels_by_pieces(X):
+    X[0]._data += np.repeat([0, 1, 2, 3, 4, 5], 200) * 1e-4  # of 2 s each
+    log = Log()
+    rec = make_rec(MeanIdentity(), callbacks=[("log", log)]).fit(X)
+    (study,) = [one for one in log.given[-1].studies if one.subject == "sub-0"]
+    assert len(study.views) == 4
+    views = np.array(study.views) * rec.identity_scale_ + rec.identity_mean_
+    level = views[:, :, 0].round(-2)
+    assert_array_equal(level, np.array([0, 200, 300, 500])[:, None].repeat(3, axis=1))
+    # one of them is drawn each time; what is held out is known by the first
+    drawn = {
+        float(given["identity"][0, 0])
+        for _ in range(50)
+        for given, _ in [log.given[-1][0]]
+    }
+    assert drawn == {float(view[0, 0]) for view in study.views}
+    assert_array_equal(study.identity, study.views[0])
+    means = [np.mean(one.views, axis=0)[0] for one in log.given[-1].studies]
+    assert_allclose(rec.region_identities_["A"], means, rtol=1e-5)
+
+
+def test_later_times_are_predicted_for_known_channels(X):
+    log = Log()
+    rec = make_rec(MeanIdentity(), validation="time", callbacks=[("log", log)]).fit(X)
+    for study in log.given[-1].studies:
+        assert study.views == ()
+        (known,) = rec.known_[study.subject]
+        assert_array_equal(study.identity, known.identity)
+        assert_array_equal(study.scale, known.scale)
+
+
 def test_one_subject(X):
     rec = make_rec().fit(X[:1])
     assert rec.score(X[3:]) > 0.3

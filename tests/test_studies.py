@@ -1,6 +1,5 @@
 from dataclasses import replace
 
-import mne
 import numpy as np
 import pytest
 import torch
@@ -10,7 +9,6 @@ from mne_funcmap.nets.mixing import FilterBank
 from mne_funcmap.recordings import list_channels
 from mne_funcmap.studies import (
     append_studies,
-    crop_first,
     find_channels,
     group_studies,
     pick_labelled,
@@ -19,7 +17,6 @@ from mne_funcmap.studies import (
 
 N_TIMES = 100
 BANK = FilterBank(100.0, N_TIMES)
-NAME = "recording 3"
 
 
 @pytest.fixture
@@ -33,17 +30,6 @@ def annotate(raw, onset, duration, description="BAD_x", ch_names=None):
     return raw
 
 
-def make_epochs(raw, duration=1.0, **kwargs):
-    events = mne.make_fixed_length_events(raw, duration=duration)
-    kwargs = {"tmax": duration - 1 / raw.info["sfreq"], "preload": True} | kwargs
-    return mne.Epochs(raw, events, tmin=0, baseline=None, verbose="error", **kwargs)
-
-
-def crop(recording, seconds=5.0, labelled=None, ch_names=None):
-    names = recording.ch_names
-    return crop_first(recording, ch_names or names, labelled or names, seconds, NAME)
-
-
 def study(recording, identity=None, bank=BANK, **kwargs):
     channels = list_channels([recording])
     if identity is None:
@@ -51,78 +37,6 @@ def study(recording, identity=None, bank=BANK, **kwargs):
     return study_recording(
         recording, channels, 0, identity, n_times=N_TIMES, bank=bank, **kwargs
     )
-
-
-# The first seconds
-
-
-def test_crop_first(raw):
-    before = raw.get_data()
-    first, end = crop(raw)
-    assert end == first.n_times == 500
-    np.testing.assert_array_equal(first.get_data(), before[:, :500])
-    np.testing.assert_array_equal(raw.get_data(), before)
-    assert raw.n_times == 2000
-
-
-@pytest.mark.parametrize("first_samp", [0, 1234])
-def test_crop_first_begins_after_what_is_bad(make_coupled, first_samp):
-    raw = make_coupled("sub-1", "AB", first_samp=first_samp)
-    annotate(raw, 0.5, 0.5)
-    annotate(raw, 4.0, 0.3, ch_names=[["B2"]])
-    first, end = crop(raw)
-    assert end == 930
-    np.testing.assert_array_equal(first.get_data(), raw.get_data()[:, 430:930])
-    # what is bad in other channels does not matter
-    first, end = crop(raw, ch_names=["A1", "A2"])
-    assert end == 600
-    assert first.ch_names == ["A1", "A2"]
-
-
-def test_crop_first_leaves_out_other_labelled_channels(raw):
-    raw.set_channel_types({"C2": "misc"}, on_unit_change="ignore")
-    raw._data[0] = np.nan
-    first, end = crop(raw, ch_names=["B1", "B2"], labelled=["A1", "A2", "B1", "B2"])
-    assert first.ch_names == ["B1", "B2", "C1", "C2"]
-    assert end == 500
-    with pytest.raises(ValueError, match="recording 3 has no 5 s.*all of its 6 ch"):
-        crop(raw)
-
-
-def test_crop_first_of_what_is_too_short(raw):
-    annotate(raw, 4.0, 1.0)
-    annotate(raw, 9.0, 1.0)
-    annotate(raw, 14.0, 2.0)
-    with pytest.raises(ValueError, match=r"no 5 s .*shorter identity_duration"):
-        crop(raw)
-    assert crop(raw, 4.0)[1] == 400
-
-
-@pytest.mark.parametrize(("seconds", "n_epochs"), [(5.0, 5), (4.2, 5), (0.5, 1)])
-def test_crop_first_of_epochs(raw, seconds, n_epochs):
-    epochs = make_epochs(raw)
-    first, end = crop(epochs, seconds)
-    assert len(first) == n_epochs
-    assert end == 100 * n_epochs
-    np.testing.assert_array_equal(first.get_data(), epochs.get_data()[:n_epochs])
-    assert len(epochs) == 20
-
-
-def test_crop_first_of_too_few_epochs(raw):
-    epochs = make_epochs(raw)[:4]
-    with pytest.raises(ValueError, match="recording 3 has 4 epochs of 1 s: too few"):
-        crop(epochs)
-
-
-def test_crop_first_of_epochs_that_are_not_loaded(raw):
-    annotate(raw, 1.2, 0.1)
-    epochs = make_epochs(raw, preload=False)
-    first, end = crop(epochs, 3.0)
-    assert end == 300
-    data = raw.get_data().reshape(6, 20, 100).swapaxes(0, 1)
-    np.testing.assert_allclose(first.get_data(), data[[0, 2, 3]])
-    assert not epochs.preload
-    assert not epochs._bad_dropped
 
 
 # What is known of a recording
@@ -221,6 +135,22 @@ def test_take(raw):
     ):
         assert seconds == of_expected
         torch.testing.assert_close(moments, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_views(raw):
+    one = study(raw)
+    assert one.draw_identity(np.random.default_rng(0)) is one.identity
+    np.testing.assert_array_equal(one.mean_identity(), one.identity)
+    views = tuple(one.identity + k for k in range(3))
+    one = replace(one, views=views)
+    assert one.draw_identity(None) is one.identity
+    generator = np.random.default_rng(0)
+    drawn = {int(one.draw_identity(generator)[0, 0]) for _ in range(50)}
+    assert drawn == {0, 1, 2}
+    np.testing.assert_array_equal(one.mean_identity(), one.identity + 1)
+    part = one.take(["C1", "A2"])
+    for view, expected in zip(part.views, views, strict=True):
+        np.testing.assert_array_equal(view, expected[[4, 1]])
 
 
 def test_rescale(raw):

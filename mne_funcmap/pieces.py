@@ -1,0 +1,106 @@
+"""Seconds of recordings that tell what their channels are."""
+
+import numpy as np
+from mne import BaseEpochs
+
+from .signals import find_windows, read_signals
+
+
+def check_labelled(ch_names, name):
+    """Raise if a recording has no channels with a region.
+
+    Parameters
+    ----------
+    ch_names : sequence of str
+        Its channels with a region.
+    name : str
+        The recording in messages.
+    """
+    if not len(ch_names):
+        raise ValueError(
+            f"No good channel of {name} has a region. Call set_regions on it, or leave "
+            "it out."
+        )
+
+
+def crop_pieces(recording, ch_names, labelled, seconds, name, n_pieces=1):
+    """Crop a recording to usable seconds: the first, and others spread over the rest.
+
+    Parameters
+    ----------
+    recording : mne.io.Raw | mne.Epochs
+        The recording.
+    ch_names : sequence of str
+        The channels that must be usable.
+    labelled : sequence of str
+        Those of them that are kept, and all others that must not be.
+    seconds : float
+        How long; of epochs, as many as are as long together.
+    name : str
+        The recording in messages.
+    n_pieces : int
+        How many, if there are so many.
+
+    Returns
+    -------
+    pieces : list of mne.io.Raw | list of mne.Epochs
+        Copies of these seconds.
+    end : int
+        The sample, epochs end to end, at which the first piece ends.
+    """
+    check_labelled(ch_names, name)
+    n_times = round(seconds * recording.info["sfreq"])
+    if isinstance(recording, BaseEpochs):
+        # the first reading drops bad epochs in place, which must not reach the user
+        if not recording._bad_dropped:
+            recording = recording.copy().drop_bad(verbose="error")
+        n_times = -(-n_times // len(recording.times)) * len(recording.times)
+        starts = _find_epochs(recording, n_times, seconds, name)
+    else:
+        starts = _find_stretches(recording, ch_names, n_times, seconds, name)
+    spread = np.linspace(0, len(starts) - 1, min(n_pieces, len(starts)))
+    hidden = [ch_name for ch_name in labelled if ch_name not in set(ch_names)]
+    pieces = [
+        _crop(recording, start, n_times).drop_channels(hidden)
+        for start in starts[spread.round().astype(int)]
+    ]
+    return pieces, int(starts[0]) + n_times
+
+
+def _find_epochs(epochs, n_times, seconds, name):
+    """Return the first samples of runs of epochs, end to end."""
+    n_samples = len(epochs.times)
+    n_runs = len(epochs) * n_samples // n_times
+    if not n_runs:
+        raise ValueError(
+            f"{name} has {len(epochs)} epochs of {n_samples / epochs.info['sfreq']:g} "
+            f"s: too few for {seconds:g} s that tell what its channels are. Give a "
+            "reference, or a shorter identity_duration."
+        )
+    return np.arange(n_runs) * n_times
+
+
+def _find_stretches(raw, ch_names, n_times, seconds, name):
+    """Return the first samples of stretches in which channels are usable."""
+    picks = np.array([raw.ch_names.index(ch_name) for ch_name in ch_names])
+    signals = read_signals(raw, picks, n_times)
+    starts = find_windows(signals, slice(None), n_times, n_times)
+    if not len(starts):
+        raise ValueError(
+            f"{name} has no {seconds:g} s in which all of its {len(picks)} channels "
+            "are usable (not BAD_, finite, not flat), to tell what they are. Add "
+            "damaged channels to info['bads'], give a reference, or a shorter "
+            "identity_duration."
+        )
+    return starts
+
+
+def _crop(recording, start, n_times):
+    """Return a copy of some samples, of epochs end to end."""
+    if isinstance(recording, BaseEpochs):
+        n_samples = len(recording.times)
+        return recording[
+            start // n_samples : (start + n_times) // n_samples
+        ].load_data()
+    sfreq = recording.info["sfreq"]
+    return recording.copy().crop(start / sfreq, (start + n_times - 1) / sfreq)
