@@ -16,7 +16,6 @@ from .cross_fitting import cross_fit
 from .embedder import FunctionalEmbedder
 from .positions import embed_positions, get_positions, locate_channels
 from .recordings import check_recordings, list_channels
-from .segments import RAW_DURATION
 from .subjects import describe
 
 N_RANDOM = 32
@@ -370,8 +369,7 @@ def make_identity(identity, *, picks=None, random_state=0, duration=None):
     random_state : int
         Seed of "functional" and "random".
     duration : float | None
-        Seconds that channels are known by: a `FunctionalEmbedder` without a duration
-        of its own takes shorter segments, if these are shorter than a segment.
+        Seconds of segments of a `FunctionalEmbedder` without a duration of its own.
 
     Returns
     -------
@@ -387,7 +385,7 @@ def make_identity(identity, *, picks=None, random_state=0, duration=None):
         seed = {}
         if identity in ("functional", "random"):
             seed = {"random_state": random_state}
-        return _shorten(IDENTITIES[identity](picks=picks, **seed), duration)
+        return _set_duration(IDENTITIES[identity](picks=picks, **seed), duration)
     if not (hasattr(identity, "fit") and hasattr(identity, "transform")):
         raise TypeError(
             f"identity must be one of {sorted(IDENTITIES)} or a transformer with fit "
@@ -410,15 +408,13 @@ def make_identity(identity, *, picks=None, random_state=0, duration=None):
                 for member in identity.identities
             ]
         )
-    return _shorten(identity, duration)
+    return _set_duration(identity, duration)
 
 
-def _shorten(identity, duration):
-    """Let an embedder take segments that fit into a duration."""
+def _set_duration(identity, duration):
+    """Set the duration of an embedder that has none."""
     is_open = isinstance(identity, FunctionalEmbedder) and identity.duration is None
-    if is_open and duration is not None and duration < RAW_DURATION:
-        identity.set_params(duration=duration)
-    return identity
+    return identity.set_params(duration=duration) if is_open else identity
 
 
 def _draw_vector(random_state, subject, ch_name):

@@ -37,6 +37,8 @@ def pack_reconstructor(rec):
         Weights, identities of regions, and what was adapted to.
     """
     params = rec.get_params(deep=False) | {"callbacks": None, "identity": "none"}
+    if rec.target_regions is not None:
+        params["target_regions"] = [str(region) for region in rec.target_regions]
     check_params(params)
     identity, tensors = pack_identity(rec.identity_)
     tensors = join_tensors("identity", tensors) | pack_nets(rec)

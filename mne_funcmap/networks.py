@@ -3,6 +3,7 @@
 from copy import deepcopy
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from mne.utils import logger
 
@@ -15,10 +16,14 @@ from .nets.reconstruction import (
     RegionTransformer,
     ResidualTransformer,
 )
-from .transformer_fit import WithheldWindows, score_windows, train_transformer
+from .transformer_fit import (
+    WithheldWindows,
+    score_windows,
+    train_transformer,
+)
 from .withholding import WithheldRegions
 
-RESIDUAL_PATIENCE = 2
+RESIDUAL_PATIENCE = 4
 MIN_GAIN = 0.002  # in r, for which the transformer beside the linear path is kept
 
 
@@ -52,12 +57,15 @@ class Task:
 
     def withhold_windows(self, seed):
         """Return windows to train on, and those held out, with a region withheld."""
-        return tuple(
-            WithheldWindows(self.studies, part, self.targets, self.queries, of_part)
-            for part, of_part in zip(
-                split_windows(self.windows, self.split), (seed, None), strict=True
-            )
-        )
+        train, valid = split_windows(self.windows, self.split)
+        return self._withhold(train, seed), self._withhold(valid, None)
+
+    def withhold_all(self, seed):
+        """Return all windows to train on, with a region withheld."""
+        return self._withhold(self.windows, seed)
+
+    def _withhold(self, windows, seed):
+        return WithheldWindows(self.studies, windows, self.targets, self.queries, seed)
 
 
 @dataclass(frozen=True)
@@ -211,22 +219,13 @@ def _train_mixed(task, settings):
 def _add_residual(networks, searched, task, settings):
     """Train a transformer on what the linear path leaves; keep it if it helps.
 
-    It is judged beside the linear path that was trained without what is held out.
+    It is judged beside the linear path that was trained without what is held out; if
+    it helps, it is trained again on all, beside the final one, whose latent sources
+    are others.
     """
     train, valid = task.withhold_windows(settings.seed)
-    # what users set is for the linear path
-    net = train_transformer(
-        MixedTransformer,
-        settings.linear | {"linear": deepcopy(searched.module_)},
-        train,
-        valid,
-        recipe=ResidualTransformer.RECIPE,
-        patience=RESIDUAL_PATIENCE,
-        callbacks=[],
-        net_params={},
-        device=settings.device,
-        seed=settings.seed,
-    )
+    recipe = ResidualTransformer.RECIPE
+    net = _train_residual(searched, train, valid, recipe, settings)
     alone = deepcopy(net)
     for values in alone.module_.residual.head.parameters():
         values.data = torch.zeros_like(values)
@@ -239,5 +238,25 @@ def _add_residual(networks, searched, task, settings):
         "{mixed:.3f} with the transformer.".format(**networks.valid_r)
     )
     if networks.valid_r["mixed"] > networks.valid_r["linear"] + MIN_GAIN:
-        net.module_.linear = networks.net.module_
-        networks.residual_net = net
+        best = int(np.argmin(net.history[:, "valid_nmse"])) + 1
+        recipe = recipe | {"max_epochs": best}
+        networks.residual_net = _train_residual(
+            networks.net, task.withhold_all(settings.seed), None, recipe, settings
+        )
+
+
+def _train_residual(linear, train, valid, recipe, settings):
+    """Train a transformer beside a linear path."""
+    # what users set is for the linear path
+    return train_transformer(
+        MixedTransformer,
+        settings.linear | {"linear": deepcopy(linear.module_)},
+        train,
+        valid,
+        recipe=recipe,
+        patience=RESIDUAL_PATIENCE,
+        callbacks=[],
+        net_params={},
+        device=settings.device,
+        seed=settings.seed,
+    )

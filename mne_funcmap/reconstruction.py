@@ -123,9 +123,10 @@ class RegionReconstructor(BaseEstimator):
         X : list of mne.io.Raw | list of mne.Epochs
             The recordings, with regions.
         y : None | list of dict | list of sequence
-            Regions instead of the annotations, as in `fit`.
+            Regions instead of the annotations of X, as in `fit`.
         reference : None | list of mne.io.Raw | list of mne.Epochs
-            As in `predict`. Seconds of X that tell what a channel is are not scored.
+            As in `predict`, with regions as annotations. Seconds of X that tell what a
+            channel is are not scored.
         regions : None | str | list of str
             The regions that are withheld, each in turn; None stands for all.
 

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
+from mne import BaseEpochs
 from sklearn.base import TransformerMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -36,6 +37,7 @@ from .predictors import (
 )
 from .reconstruction import RegionReconstructor, list_labelled
 from .recordings import find_subjects, list_channels, subjects_known
+from .segments import RAW_DURATION
 from .signals import read_signals
 from .studies import (
     Study,
@@ -65,9 +67,11 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         What tells a channel from others: "functional" (a `FunctionalEmbedder`), which
         is learned, "anatomical" (its position), "region", "channel" (its number in the
         recording), "random" or "none"; an `IdentityUnion`; or any transformer from a
-        list of recordings to a list of arrays (n_channels, n_components). Transformers
-        are cloned and fitted on the training recordings; those already fitted come
-        in a ``sklearn.frozen.FrozenEstimator``.
+        list of recordings to a list of arrays (n_channels, n_components). A
+        `FunctionalEmbedder` whose duration is None takes segments of half of
+        ``identity_duration``, or shorter epochs, 10 s at most. Transformers are cloned
+        and fitted on the training recordings; those already fitted come in a
+        ``sklearn.frozen.FrozenEstimator``.
     target_regions : None | list of str
         The regions withheld in training; None stands for all.
     query : "channel" | "region"
@@ -498,7 +502,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         and told by as many seconds as theirs, and so are scales; to predict later times
         of the same channels, they are those of all seconds.
         """
-        self.identity_ = self._make_identity(seed)
+        self.identity_ = self._make_identity(recordings, seed)
         self.adapted_ = frozenset()
         if self.validation == "time":
             with subjects_known():
@@ -583,13 +587,14 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             r: float(np.exp(scale[region == r].mean())) for r in self.regions_
         }
 
-    def _make_identity(self, seed):
+    def _make_identity(self, recordings, seed):
         """Return the unfitted identity."""
+        epochs = [one for one in recordings if isinstance(one, BaseEpochs)]
+        lengths = [len(one.times) / one.info["sfreq"] for one in epochs]
+        # two segments tell more of a channel than one that is as long
+        duration = min(self.identity_duration / 2, RAW_DURATION, *lengths)
         return make_identity(
-            self.identity,
-            picks=self.picks,
-            random_state=seed,
-            duration=self.identity_duration,
+            self.identity, picks=self.picks, random_state=seed, duration=duration
         )
 
     def _identify(self, recordings):

@@ -170,8 +170,10 @@ def train_transformer(
         Class of the transformer.
     params : dict
         Its parameters.
-    train, valid : WithheldWindows
-        What to train on, and what is held out.
+    train : WithheldWindows
+        What to train on.
+    valid : WithheldWindows | None
+        What is held out; without it, all epochs are trained.
     recipe : dict
         ``max_epochs``, ``batch_size``, ``lr``, ``weight_decay``, and perhaps
         ``max_windows`` in an epoch.
@@ -191,9 +193,12 @@ def train_transformer(
     net : skorch.NeuralNet
         The trained net, with the training curve.
     """
-    stop = EarlyStopping(
-        "valid_nmse", patience=patience, load_best=True, sink=logger.debug
-    )
+    judges = []
+    if valid is not None:
+        stop = EarlyStopping(
+            "valid_nmse", patience=patience, load_best=True, sink=logger.debug
+        )
+        judges = [("score", WindowScore(valid)), ("stop", stop)]
     n_windows = min(len(train), recipe.get("max_windows", len(train)))
     n_batches = -(-n_windows // recipe["batch_size"])
     schedule = LRScheduler(
@@ -218,8 +223,7 @@ def train_transformer(
         "callbacks": [
             ("clip", GradientNormClipping(1.0)),
             ("schedule", schedule),
-            ("score", WindowScore(valid)),
-            ("stop", stop),
+            *judges,
             *callbacks,
         ],
         "device": device,

@@ -143,6 +143,13 @@ def test_round_trip(identity, params, X, tmp_path):
     check_alike(again, rec, X[3:])
 
 
+def test_targets_may_be_an_array(X, tmp_path):
+    rec = make_rec(target_regions=np.array(["A", "C"])).fit(X[:3])
+    loaded, _ = save_and_load(rec, tmp_path)
+    assert loaded.target_regions == ["A", "C"]
+    check_alike(loaded, rec, X[3:])
+
+
 def test_round_trip_with_the_transformer_beside(X, tmp_path, monkeypatch):
     monkeypatch.setattr(networks, "MIN_GAIN", -1.0)
     rec = make_rec().fit(X[:3])

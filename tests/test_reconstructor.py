@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback
 
 import mne_funcmap as mf
+from mne_funcmap import networks
 from mne_funcmap.embedder import FunctionalEmbedder
 from mne_funcmap.identity import IdentityUnion, RegionIdentity
 from mne_funcmap.nets.reconstruction import ResidualTransformer
@@ -484,7 +485,7 @@ def test_functional_identity(coupled):
     rec = make_rec("functional", max_epochs=2, identity_duration=5.0)
     rec.fit(coupled[:3])
     assert isinstance(rec.identity_, FunctionalEmbedder)
-    assert rec.identity_.duration == 5.0
+    assert rec.identity_.duration == 2.5
     frozen = make_rec(FrozenEstimator(rec.identity_), identity_duration=5.0)
     frozen.fit(coupled[:2])
     assert frozen.identity_.estimator is rec.identity_
@@ -499,6 +500,15 @@ def test_functional_identity(coupled):
         changed._data[2:4, :500] = np.random.default_rng(0).standard_normal((2, 500))
         data = found.predict([changed], regions="B")[0].get_data()
         assert not np.allclose(data, expected)
+
+
+@pytest.mark.filterwarnings("ignore:The embedding has collapsed")
+@pytest.mark.parametrize(("length", "expected"), [(1.0, 1.0), (4.0, 2.0)])
+def test_functional_identity_of_epochs(coupled, length, expected):
+    epochs = [make_epochs(raw, length) for raw in coupled]
+    rec = make_rec("functional", identity_duration=4.0).fit(epochs[:3])
+    assert rec.identity_.duration == expected
+    assert np.isfinite(rec.score(epochs[3:]))
 
 
 def test_target_regions(X):
@@ -583,6 +593,18 @@ def test_later_times_are_predicted_for_known_channels(X):
         (known,) = rec.known_[study.subject]
         assert_array_equal(study.identity, known.identity)
         assert_array_equal(study.scale, known.scale)
+
+
+def test_transformer_stands_beside_the_final_linear_path(coupled, monkeypatch):
+    monkeypatch.setattr(networks, "MIN_GAIN", -1.0)
+    rec = make_rec(max_epochs=2).fit(coupled)
+    final = rec.net_.module_.state_dict()
+    beside = rec.residual_net_.module_.linear.state_dict()
+    for name, values in final.items():
+        assert_array_equal(beside[name], values)
+    # for as many epochs as served what was held out, and now on all
+    assert len(rec.residual_net_.history) <= ResidualTransformer.RECIPE["max_epochs"]
+    assert "valid_r" not in rec.residual_net_.history[-1]
 
 
 def test_one_subject(X):

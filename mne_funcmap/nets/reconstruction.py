@@ -189,10 +189,10 @@ class ResidualTransformer(nn.Module):
     """
 
     RECIPE = {
-        "max_epochs": 10,
-        "max_windows": 1024,
-        "batch_size": 64,
-        "lr": 1e-3,
+        "max_epochs": 30,
+        "max_windows": 512,
+        "batch_size": 32,
+        "lr": 3e-3,
         "weight_decay": 1e-2,
     }
 
