@@ -6,10 +6,12 @@
   coordinates say, functional against anatomical identity.
 * ``eeg-rest``: scalp EEG at rest, 0.5 to 45 Hz, GroupKFold(4) by subject: mean over
   regions of r, with all channels, and without 30 % of them, drawn anew for each
-  recording.
+  recording. The first 10 s of recordings held out are known, and not scored.
 * ``ieeg-atlas``: intracranial EEG, wake, below 45 Hz. All patients together, the last
   15 s of each held out in time; and GroupKFold(4) by patient, adapted to 10, 20 and
-  40 s before these 15 s, beside a ridge on the same seconds.
+  40 s before these 15 s, beside a ridge on the same seconds. Without adaptation, also
+  absolute r and r of the envelopes of bands, since the polarity of a bipolar channel
+  is arbitrary.
 
 Run ``python benchmarks/bench_reconstruction.py simulation``; the real recordings are
 found through ``--data`` or the variable ``MNE_FUNCMAP_DATA``.
@@ -25,12 +27,14 @@ import mne
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from scipy.signal import butter, hilbert, sosfiltfilt
 from scipy.stats import wilcoxon
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold
 
 import mne_funcmap as mf
 from mne_funcmap.baselines import PooledRidge, RecordingRidge
+from mne_funcmap.reconstruction_scores import cross_val_reconstruct
 
 SIMULATION = {
     "n_subjects": 10,
@@ -43,6 +47,7 @@ H_FREQ, SFREQ = 45.0, 100.0
 MISLOCALIZED = (0.3, 20.0)
 REMOVED = 0.3
 HELD_OUT = 15  # seconds
+BANDS = {"theta": (4, 8), "alpha": (8, 13), "beta": (13, 30)}  # Hz
 FUNCTIONAL_ANATOMICAL = mf.IdentityUnion(["functional", "anatomical"])
 IDENTITIES = {
     "functional": "functional",
@@ -128,25 +133,30 @@ def run_eeg(args):
     )
     preprocess = mf.RecordingPreprocessor(l_freq=0.5, h_freq=H_FREQ, sfreq=SFREQ)
     X = preprocess.fit_transform(X)
-    say("All channels")
     models = {name: make(IDENTITIES[name]) for name in args.identities}
-    models["pooled ridge"] = PooledRidge()
-    models["pooled ridge, lags to 20 ms"] = PooledRidge(lags=0.02)
-    for name, model in models.items():
-        say_eeg(name, cross_validate(model, X, 4))
+    ridge = {"ridge of the recording": RecordingRidge()}
+    pooled = {
+        "pooled ridge": PooledRidge(),
+        "pooled ridge, lags to 20 ms": PooledRidge(lags=0.02),
+    }
+    say("All channels")
+    say_eeg(models | pooled | ridge, X)
     rng = np.random.default_rng(0)
     for raw in X:
         n_removed = round(REMOVED * len(raw.ch_names))
         raw.drop_channels(rng.permutation(raw.ch_names)[:n_removed].tolist())
     say(f"Without {REMOVED:.0%} of the channels of each recording")
-    for name in args.identities:
-        say_eeg(name, cross_validate(make(IDENTITIES[name]), X, 4))
+    say_eeg(models | ridge, X)
 
 
-def say_eeg(name, scores):
+def say_eeg(models, X):
     """Print the mean over recordings and regions."""
-    r = scores.groupby(["recording", "region"])["r"].mean().mean()
-    say(f"{name:<28} r {r:.3f} over regions, {scores['r'].mean():.3f} over channels")
+    for name, model in models.items():
+        scores = cross_val_reconstruct({name: model}, X, cv=GroupKFold(4), n_jobs=2)
+        for variant, of_one in scores.groupby("model"):
+            r = of_one.groupby(["recording", "region"])["r"].mean().mean()
+            say(f"{variant:<32} r {r:.3f} over regions, {of_one['r'].mean():.3f} over "
+                "channels")  # fmt: skip
 
 
 def split_back(raw, seconds):
@@ -194,18 +204,32 @@ def run_ieeg(args):
             say(f"{name:<28} r {plain.mean():.3f}   adapted {adapted.mean():.3f} "
                 f"(against the ridge p = {p:.4f})   "
                 f"{time.perf_counter() - start:.0f} s")  # fmt: skip
-        say("New patients, adapted to the seconds before")
-        scores = Parallel(n_jobs=2)(
-            delayed(adapt_fold)(make(IDENTITIES[args.adapt]), X, *split)
-            for split in GroupKFold(4).split(X, groups=mf.get_subjects(X))
-        )
-    for seconds, of_one in pd.concat(scores).groupby("seconds"):
+        for name in args.adapt:
+            say_new_patients(name, X)
+
+
+def say_new_patients(name, X):
+    """Print r for patients that are held out."""
+    scores = Parallel(n_jobs=2)(
+        delayed(adapt_fold)(make(IDENTITIES[name]), X, *split)
+        for split in GroupKFold(4).split(X, groups=mf.get_subjects(X))
+    )
+    scores = pd.concat(scores)
+    say(f"New patients, {name}, adapted to the seconds before")
+    for seconds, of_one in scores.groupby("seconds"):
         of_subject = of_one.groupby("subject")[["adapted", "ridge"]].mean()
         p = wilcoxon(of_subject["adapted"] - of_subject["ridge"]).pvalue
-        say(f"{seconds} s: {args.adapt} {of_one['adapted'].mean():.3f}, ridge "
-            f"{of_one['ridge'].mean():.3f} (p = {p:.4f}); not adapted: r "
-            f"{of_one['plain'].mean():.3f}, absolute r "
-            f"{of_one['plain'].abs().mean():.3f}")  # fmt: skip
+        say(f"  {seconds} s: r {of_one['adapted'].mean():.3f}, ridge "
+            f"{of_one['ridge'].mean():.3f} (p = {p:.4f})")  # fmt: skip
+    plain = scores[scores["seconds"] == 40]
+    say("  not adapted, polarity unknown, and by chance (shifted by half the time):")
+    for measure in (
+        "r",
+        "absolute r",
+        *(f"r of the {band} envelope" for band in BANDS),
+    ):
+        say(f"    {measure:<24} {plain[measure].mean():6.3f} "
+            f"{plain[f'{measure}, shifted'].mean():6.3f}")  # fmt: skip
 
 
 def adapt_fold(model, X, train, test):
@@ -217,10 +241,40 @@ def adapt_fold(model, X, train, test):
     for seconds in (10, 20, 40):
         begin = [cut(X[i], HELD_OUT + seconds, HELD_OUT) for i in test]
         frame = model.adapt(begin).evaluate(after).rename(columns={"r": "adapted"})
-        frame["plain"] = model.evaluate(after, reference=begin)["r"]
         ridge = RecordingRidge().fit(begin).evaluate(after, reference=begin)
         rows.append(frame.assign(ridge=ridge["r"], seconds=seconds))
+    predicted = model.predict(after, reference=begin)
+    plain = [
+        compare(true, found, ch_name)
+        for index, (true, found) in enumerate(zip(after, predicted, strict=True))
+        for ch_name in rows[-1].loc[rows[-1]["recording"] == index, "ch_name"]
+    ]
+    rows[-1] = pd.concat([rows[-1], pd.DataFrame(plain)], axis=1)
     return pd.concat(rows)
+
+
+def compare(true, predicted, ch_name):
+    """Return correlations that know nothing of polarity, and what chance gives."""
+    signals = np.concatenate([raw.get_data(ch_name) for raw in (true, predicted)])
+    found = {}
+    for band in (None, *BANDS):
+        pair = signals if band is None else take_envelope(signals, BANDS[band])
+        r, shifted = (
+            np.corrcoef(pair[0], np.roll(pair[1], shift))[0, 1]
+            for shift in (0, pair.shape[1] // 2)
+        )
+        name = "r" if band is None else f"r of the {band} envelope"
+        found |= {name: r, f"{name}, shifted": shifted}
+    return found | {
+        "absolute r": abs(found["r"]),
+        "absolute r, shifted": abs(found["r, shifted"]),
+    }
+
+
+def take_envelope(signals, band):
+    """Return the amplitude of signals in a band."""
+    sos = butter(3, band, "bandpass", fs=SFREQ, output="sos")
+    return np.abs(hilbert(sosfiltfilt(sos, signals), axis=1))
 
 
 def main():
@@ -234,7 +288,9 @@ def main():
     }
     parser.add_argument("table", choices=tables)
     parser.add_argument("--identities", nargs="+", choices=IDENTITIES, default=[])
-    parser.add_argument("--adapt", choices=IDENTITIES, default="anatomical")
+    parser.add_argument(
+        "--adapt", nargs="*", choices=IDENTITIES, default=["anatomical", "functional"]
+    )
     default = os.environ.get("MNE_FUNCMAP_DATA", "")
     parser.add_argument("--data", type=Path, default=Path(default))
     args = parser.parse_args()

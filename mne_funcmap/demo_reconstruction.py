@@ -13,6 +13,7 @@ from .baselines import (
 )
 from .preprocessing import RecordingPreprocessor
 from .reconstruction_scores import (
+    ADAPTED,
     cross_val_reconstruct,
     split_begin,
     summarize_reconstruction,
@@ -189,19 +190,25 @@ def draw_traces(recordings, scores, seed):
     Returns
     -------
     fig : matplotlib.figure.Figure
-        One channel of each region, five at most.
+        One channel of each region, five at most, by the best reconstructor.
     """
     from .traces import plot_reconstruction
 
+    models = make_reconstructors(seed)
+    mean_r = scores.groupby("model")["r"].mean()
+    name = max(
+        (name for name in models if f"{name}, {ADAPTED}" in mean_r),
+        key=lambda name: mean_r[f"{name}, {ADAPTED}"],
+    )
     held_out = set(scores.loc[scores["fold"] == 0, "recording"])
     train = [raw for i, raw in enumerate(recordings) if i not in held_out]
     begin, rest = split_begin(recordings[min(held_out)], SECONDS)
-    model = make_reconstructors(seed)["functional"].fit(train).adapt([begin])
+    model = models[name].fit(train).adapt([begin])
     predicted, found = model.predict([rest])[0], model.evaluate([rest])
     picks = found.groupby("region")["ch_name"].first().tolist()[:5]
     r = found.set_index("ch_name")["r"].to_dict()
     subject = get_subjects([rest])[0]
-    title = f"{subject}, held out: each region from the others, adapted to 10 s"
+    title = f"{subject}, held out: {name} identity, adapted to {SECONDS:g} s"
     return plot_reconstruction(
         rest, predicted, picks=picks, start=2.0, r=r, title=title, show=False
     )
