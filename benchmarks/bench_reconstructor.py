@@ -1,11 +1,11 @@
 """Time the training of reconstructors on scalp EEG, and their prediction.
 
-Seconds of training until the channels of withheld regions of subjects held out are
-predicted with r = 0.75: ``architecture="transformer"``, as published, over ``"mixed"``.
-The transformer is scored after every epoch and stopped after a number of minutes; if
-it does not get there, its time and the ratio are lower bounds. Ours is the whole of
-``fit``: identities, the search for the number of epochs, the training, the prior of
-adaptation, and the transformer of what the linear path leaves.
+Seconds of ``fit`` until the channels of withheld regions of subjects held out in
+training are predicted with r = 0.75: ``architecture="transformer"``, as published, over
+``"mixed"``, identities and moments included. The transformer is scored after every
+epoch and stopped after a number of minutes; if it does not get there, its time and the
+ratio are lower bounds. Ours is also given until its end, and scored on a fold of
+subjects that it has never seen.
 
 Run ``python benchmarks/bench_reconstructor.py``; all threads that torch finds are used.
 """
@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import mne
+import numpy as np
 import torch
 from sklearn.model_selection import GroupKFold
 from skorch.callbacks import Callback
@@ -26,31 +27,39 @@ import mne_funcmap as mf
 GOAL = 0.75
 
 
-class StopAtGoal(Callback):
-    """Stop the training when what is held out is predicted, or time is over."""
+class Clock(Callback):
+    """Note when what is held out is predicted, and stop when time is over."""
 
-    def __init__(self, seconds):
-        self.seconds = seconds
-
-    def on_train_begin(self, net, **kwargs):
-        """Start the clock."""
+    def __init__(self, minutes=np.inf):
+        self.seconds = 60 * minutes
         self.start = time.perf_counter()
+        self.best = 0.0
+        self.reached = None
 
     def on_epoch_end(self, net, **kwargs):
-        """Stop, if it is time to."""
+        """Look at the score of the epoch, if it has one."""
         elapsed = time.perf_counter() - self.start
-        r = net.history[-1, "valid_r"]
-        sys.stdout.write(f"  {elapsed:.0f} s: r = {r:.3f}\n")
-        sys.stdout.flush()
-        if r >= GOAL or elapsed > self.seconds:
-            raise KeyboardInterrupt
+        r = net.history[-1].get("valid_r", 0.0)
+        self.best = max(self.best, r)
+        if r >= GOAL and self.reached is None:
+            self.reached = elapsed
+        if self.seconds < np.inf:
+            sys.stdout.write(f"  {elapsed:.0f} s: r = {r:.3f}\n")
+            sys.stdout.flush()
+            if self.reached or elapsed > self.seconds:
+                raise KeyboardInterrupt
 
 
-def time_fit(model, X):
-    """Return the fitted model and the seconds it took."""
+def time_score(model, X):
+    """Return r, and the number of windows scored in a second."""
     start = time.perf_counter()
-    model.fit(X)
-    return model, time.perf_counter() - start
+    frame = model.evaluate(X)
+    elapsed = time.perf_counter() - start
+    n_regions = frame.groupby("recording")["region"].nunique()
+    n_windows = sum(
+        2 * len(raw.times) / model.n_times_ * n_regions[i] for i, raw in enumerate(X)
+    )
+    return frame["r"].mean(), n_windows / elapsed
 
 
 def main():
@@ -69,33 +78,33 @@ def main():
     train, test = next(GroupKFold(4).split(X, groups=mf.get_subjects(X)))
     train, test = [X[i] for i in train], [X[i] for i in test]
 
-    ours, seconds = time_fit(mf.MaskedRegionReconstructor("anatomical"), train)
-    start = time.perf_counter()
-    r = ours.score(test)
-    elapsed = time.perf_counter() - start
-    n_windows = sum(len(raw.times) for raw in test) / ours.n_times_ * 2 * 5
+    clock = Clock()
+    ours = mf.MaskedRegionReconstructor("anatomical", callbacks=[("clock", clock)])
+    ours.fit(train)
+    whole = time.perf_counter() - clock.start
+    r, speed = time_score(ours, test)
+    if clock.reached is None:
+        raise SystemExit(f"r stayed below {GOAL}: there is nothing to compare.")
     sys.stdout.write(
-        f"mixed: {seconds:.1f} s to r = {r:.3f} on subjects held out; scores "
-        f"{n_windows / elapsed:.0f} windows a second\n"
+        f"mixed: {clock.reached:.1f} s to {GOAL}, {whole:.1f} s to the end of fit, "
+        f"with r = {r:.3f} on subjects held out; scores {speed:.0f} windows a second\n"
     )
-    if r < GOAL:
-        raise SystemExit(f"r is below {GOAL}: there is nothing to compare.")
-    stop = StopAtGoal(60 * args.limit)
+    limited = Clock(args.limit)
     transformer = mf.MaskedRegionReconstructor(
-        "anatomical", architecture="transformer", batch_size=32, callbacks=[stop]
+        "anatomical",
+        architecture="transformer",
+        batch_size=32,
+        callbacks=[("clock", limited)],
     )
-    transformer, _ = time_fit(transformer, train)
-    theirs = time.perf_counter() - stop.start
-    reached = transformer.valid_r_["transformer"] >= GOAL
-    start = time.perf_counter()
-    transformer.score(test[:1])
-    elapsed = time.perf_counter() - start
-    n_windows = len(test[0].times) / ours.n_times_ * 2 * 5
+    transformer.fit(train)
+    theirs = limited.reached or time.perf_counter() - limited.start
+    _, speed = time_score(transformer, test[:1])
+    bound = "" if limited.reached else "at least "
     sys.stdout.write(
-        f"transformer: {theirs:.0f} s to r = {transformer.valid_r_['transformer']:.3f} "
-        f"on windows held out; scores {n_windows / elapsed:.0f} windows a second\n"
-        f"ratio of training: {'' if reached else 'at least '}{theirs / seconds:.0f}\n"
-        f"{torch.get_num_threads()} threads\n"
+        f"transformer: {theirs:.0f} s to r = {limited.best:.3f}; scores {speed:.0f} "
+        f"windows a second\nratio of training: {bound}{theirs / clock.reached:.0f}, to "
+        f"the end of ours {bound}{theirs / whole:.0f}\n{torch.get_num_threads()} "
+        "threads\n"
     )
 
 
