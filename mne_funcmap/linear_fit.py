@@ -156,11 +156,13 @@ class LinearRecipe:
                 n_filters=self._make_bank().n_filters,
             )
         cases = []
-        for index, region in self.withhold(studies).items if net else []:
+        for index, regions in self.withhold(studies).items if net else []:
             study = studies[index]
+            masks = [study.region == region for region in regions]
             if len(study.parts) > 1:
-                is_target = study.region == region
-                cases.append((study, is_target, read_weights(net, study, is_target)))
+                cases += [
+                    (study, mask, read_weights(net, study, mask)) for mask in masks
+                ]
         if cases:
             centre = net.module_.bank.centre
             learn_prior(prior, cases, centre=centre, seed=self.seed)

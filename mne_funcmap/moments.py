@@ -87,6 +87,29 @@ def score_moments(weights, moments, targets, centre):
     return product / torch.sqrt(predicted * truth), nmse
 
 
+def score_cases(weights, truth, centre):
+    """Score predictions of channels withheld in several cases of each recording.
+
+    Parameters
+    ----------
+    weights : torch.Tensor, shape (n, n_cases, n_targets, n_channels, n_filters)
+        As by `LinearPath`.
+    truth : dict of str to torch.Tensor
+        ``moments``, (n, n_channels, n_filters, n_channels, n_filters); ``targets`` and
+        ``counts``, (n, n_cases, n_targets): which targets are no padding.
+    centre : int
+        As for `score_moments`.
+
+    Returns
+    -------
+    r, nmse : torch.Tensor, shape (n_counted,)
+        As by `score_moments`, of targets that are no padding.
+    """
+    targets, counts = truth["targets"].flatten(1), truth["counts"].flatten(1)
+    found = score_moments(weights.flatten(1, 2), truth["moments"], targets, centre)
+    return tuple(values[counts] for values in found)
+
+
 class MomentLoss(nn.Module):
     """Mean squared error and correlation of withheld channels, from moments.
 
@@ -108,13 +131,10 @@ class MomentLoss(nn.Module):
 
         Parameters
         ----------
-        weights : torch.Tensor, shape (n, n_targets, n_channels, n_filters)
+        weights : torch.Tensor, shape (n, n_cases, n_targets, n_channels, n_filters)
             As by `LinearPath`.
         truth : dict
             ``moments``, ``targets`` and ``counts``: which targets are no padding.
         """
-        r, nmse = score_moments(
-            weights, truth["moments"], truth["targets"], self.centre
-        )
-        loss = nmse + self.correlation * (1 - r)
-        return loss[truth["counts"]].mean()
+        r, nmse = score_cases(weights, truth, self.centre)
+        return (nmse + self.correlation * (1 - r)).mean()

@@ -96,7 +96,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
     n_latents : int
         Number of latent sources of the linear path.
     max_epochs, batch_size : int | None
-        Largest number of epochs, and regions or windows in a batch. None, here and
+        Largest number of epochs, and recordings or windows in a batch. None, here and
         below, stands for the ``RECIPE`` of the network.
     lr, weight_decay : float | None
         Learning rate and weight decay of AdamW.

@@ -3,14 +3,14 @@
 import numpy as np
 import torch
 from skorch.callbacks import Callback
-from torch.nn.functional import pad
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
-from .moments import score_moments
+from .moments import score_cases
 
 
 class WithheldRegions(Dataset):
-    """Regions of recordings, each withheld in turn, described by moments.
+    """Recordings described by moments, each of whose regions is withheld in turn.
 
     Parameters
     ----------
@@ -23,41 +23,44 @@ class WithheldRegions(Dataset):
         their own.
     seed : int | None
         Seed of the view of a recording drawn anew each time; None takes the first.
+
+    Attributes
+    ----------
+    items : list of tuple of (int, list of str)
+        Recordings and the regions that are withheld from them.
     """
 
     def __init__(self, studies, targets, queries=None, seed=None):
         self.studies = studies
         self.queries = queries
         self.generator = None if seed is None else np.random.default_rng(seed)
-        self.items = [
-            (index, region)
-            for index, study in enumerate(studies)
-            for region in list_withheld(study, targets)
-        ]
+        regions = [list_withheld(study, targets) for study in studies]
+        self.items = [(i, of_one) for i, of_one in enumerate(regions) if of_one]
 
     def __len__(self):
         return len(self.items)
 
     def __getitem__(self, item):
-        index, region = self.items[item]
+        index, regions = self.items[item]
         study = self.studies[index]
-        is_target = study.region == region
-        identity = study.draw_identity(self.generator)
+        is_target = torch.from_numpy(study.region == np.array(regions)[:, None])
+        targets = pad_sequence([rows.nonzero()[:, 0] for rows in is_target], True)
+        counts = torch.arange(targets.shape[1]) < is_target.sum(dim=1)[:, None]
+        identity = torch.from_numpy(study.draw_identity(self.generator))
+        given = {"identity": identity, "is_source": ~is_target, "targets": targets}
         if self.queries is not None:
-            identity = np.where(is_target[:, None], self.queries[region], identity)
-        return (
-            {
-                "identity": torch.from_numpy(identity),
-                "is_source": torch.from_numpy(~is_target),
-                "targets": torch.from_numpy(np.flatnonzero(is_target)),
-            },
-            {"moments": study.parts[0][0]},
-        )
+            asked = np.array([self.queries[region] for region in regions])
+            asked = torch.from_numpy(asked)[:, None]
+            given["asked"] = asked.expand(-1, targets.shape[1], -1)
+        return given, {
+            "moments": study.parts[0][0],
+            "targets": targets,
+            "counts": counts,
+        }
 
     def count_channels(self):
         """Return the number of channels of each item, (n_items,)."""
-        sizes = np.array([len(study.region) for study in self.studies])
-        return sizes[[index for index, _ in self.items]]
+        return np.array([len(self.studies[index].region) for index, _ in self.items])
 
 
 def list_withheld(study, targets):
@@ -80,17 +83,17 @@ def list_withheld(study, targets):
 
 
 class WithheldBatches:
-    """Batches of withheld regions, of recordings with about as many channels.
+    """Batches of recordings with about as many channels.
 
-    The training iterator of the skorch net. An epoch goes through all regions as
+    The training iterator of the skorch net. An epoch goes through all recordings as
     often as it takes to fill a number of batches.
 
     Parameters
     ----------
     dataset : WithheldRegions
-        The regions.
+        The recordings.
     batch_size : int
-        Number of regions in a batch.
+        Number of recordings in a batch.
     seed : int | None
         Seed of the order; None keeps the order and goes through it once.
     """
@@ -130,10 +133,10 @@ class WithheldBatches:
         return np.array_split(order, -(-len(order) // self.batch_size))
 
     def _collate(self, items):
-        return collate_regions([self.dataset[item] for item in items])
+        return collate_recordings([self.dataset[item] for item in items])
 
 
-def collate_regions(items):
+def collate_recordings(items):
     """Return a batch of recordings, padded to the largest.
 
     Parameters
@@ -144,30 +147,28 @@ def collate_regions(items):
     Returns
     -------
     given : dict of str to torch.Tensor
-        ``identity``, (n, n_channels, n_components); ``is_source``, (n, n_channels),
-        no source where there is only padding; and ``targets``, (n, n_targets).
+        ``identity``, (n, n_channels, n_components); ``is_source``, (n, n_regions,
+        n_channels), no source where there is only padding; ``targets``, (n, n_regions,
+        n_targets); and perhaps ``asked``, (n, n_regions, n_targets, n_components).
     truth : dict of str to torch.Tensor
         ``moments``, (n, n_channels, n_filters, n_channels, n_filters); ``targets``;
-        and ``counts``, (n, n_targets), false where there is only padding.
+        and ``counts``, (n, n_regions, n_targets), false where there is only padding.
     """
-    size = max(len(given["is_source"]) for given, _ in items)
-    n_targets = torch.tensor([len(given["targets"]) for given, _ in items])
-    counts = torch.arange(int(n_targets.max())) < n_targets[:, None]
-    targets = torch.zeros(counts.shape, dtype=torch.int64)
-    targets[counts] = torch.cat([given["targets"] for given, _ in items])
-    identity, is_source, moments = [], [], []
-    for given, truth in items:
-        more = size - len(given["is_source"])
-        identity.append(pad(given["identity"], (0, 0, 0, more)))
-        is_source.append(pad(given["is_source"], (0, more)))
-        moments.append(pad(truth["moments"], (0, 0, 0, more, 0, 0, 0, more)))
-    given = {
-        "identity": torch.stack(identity),
-        "is_source": torch.stack(is_source),
-        "targets": targets,
-    }
-    moments = torch.stack(moments)
-    return given, {"moments": moments, "targets": targets, "counts": counts}
+    batch = []
+    for parts in zip(*items, strict=True):
+        batch.append(
+            {name: _stack([part[name] for part in parts]) for name in parts[0]}
+        )
+    return tuple(batch)
+
+
+def _stack(tensors):
+    """Stack tensors of different shapes, padded with zeros."""
+    shape = np.max([values.shape for values in tensors], axis=0)
+    stacked = torch.zeros(len(tensors), *shape.tolist(), dtype=tensors[0].dtype)
+    for into, values in zip(stacked, tensors, strict=True):
+        into[tuple(slice(n) for n in values.shape)] = values
+    return stacked
 
 
 class WithheldScore(Callback):
@@ -209,11 +210,7 @@ def score_regions(net, regions):
     with torch.no_grad():
         for given, truth in net.get_iterator(regions, training=False):
             given = {name: values.to(net.device) for name, values in given.items()}
-            r, _ = score_moments(
-                net.module_(**given),
-                truth["moments"].to(net.device),
-                given["targets"],
-                net.module_.bank.centre,
-            )
-            scores.append(r.cpu()[truth["counts"]])
+            truth = {name: values.to(net.device) for name, values in truth.items()}
+            r, _ = score_cases(net.module_(**given), truth, net.module_.bank.centre)
+            scores.append(r.cpu())
     return float(torch.cat(scores).mean())

@@ -221,6 +221,34 @@ def test_other_items_of_the_batch_change_nothing(path, given):
 
 
 @torch.no_grad()
+def test_several_cases_of_a_recording(path, given):
+    identity = given["identity"][:1]
+    cases = {
+        "is_source": given["is_source"][None],
+        "targets": given["targets"][None],
+    }
+    weights = path(identity, **cases)
+    estimate = path.estimate(identity, cases["is_source"])
+    for case in range(2):
+        alone = [values[:, case] for values in cases.values()]
+        torch.testing.assert_close(
+            weights[:, case], path(identity, *alone), atol=1e-5, rtol=1e-4
+        )
+        torch.testing.assert_close(
+            estimate[:, case], path.estimate(identity, alone[0]), atol=1e-5, rtol=1e-4
+        )
+
+
+@torch.no_grad()
+def test_asked_by_another_identity(path, given):
+    asked = torch.randn(2, 2, N_IDENTITY, generator=torch.Generator().manual_seed(3))
+    found = path(**given, asked=asked)
+    for item, rows in enumerate(given["targets"]):
+        given["identity"][item, rows] = asked[item]
+    torch.testing.assert_close(found, path(**given))
+
+
+@torch.no_grad()
 def test_withheld_channels_do_not_influence_one_another(path, given):
     expected = path(**given)
     given["identity"][0, 4] = 5.0

@@ -110,14 +110,24 @@ def test_scores_of_silence_are_finite(bank):
 
 def test_loss_leaves_padding_out(bank):
     moments = torch.stack([compute_moments(draw_windows(6, s), bank) for s in (0, 3)])
-    targets = torch.tensor([[2, 0], [1, 0]])
-    counts = torch.tensor([[True, True], [True, False]])
+    # of the first recording two regions are withheld, of two channels and of one
+    targets = torch.tensor([[[2, 0], [1, 0]], [[1, 0], [0, 0]]])
+    counts = torch.tensor([[[True, True], [True, False]], [[True, True], [False] * 2]])
     truth = {"moments": moments, "targets": targets, "counts": counts}
-    weights = draw_weights(bank, 2, 2)
-    r, nmse = score_moments(weights, moments, targets, bank.centre)
+    weights = draw_weights(bank, 4, 2).unflatten(0, (2, 2))
     loss = MomentLoss(centre=bank.centre, correlation=0.3)(weights, truth)
-    expected = (nmse + 0.3 * (1 - r))[counts].mean()
+    expected = []
+    for index, case, target in counts.nonzero().tolist():
+        r, nmse = score_moments(
+            weights[[index], case, target][:, None],
+            moments[[index]],
+            targets[[index], case, target][:, None],
+            bank.centre,
+        )
+        expected.append(float(nmse + 0.3 * (1 - r)))
+    expected = np.mean(expected)
     assert float(loss) == pytest.approx(float(expected))
+    weights[0, 1, 1] = 100.0
     weights[1, 1] = 100.0
     assert float(MomentLoss(centre=bank.centre, correlation=0.3)(weights, truth)) == (
         pytest.approx(float(expected))

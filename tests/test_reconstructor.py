@@ -515,7 +515,7 @@ def test_target_regions(X):
     log = Log()
     rec = make_rec(target_regions=["C", "A"], callbacks=[("log", log)]).fit(X[:3])
     for given in log.given:
-        assert {region for _, region in given.items} == {"A", "C"}
+        assert {tuple(regions) for _, regions in given.items} == {("C", "A")}
     assert rec.predict(X[3:], regions="B")[0].get_data().shape == (3, 1200)
     assert rec.regions_.tolist() == ["A", "B", "C"]
 
@@ -524,18 +524,18 @@ def test_target_regions(X):
 def test_query_in_training(X, query):
     log = Log()
     rec = make_rec("random", query=query, callbacks=[("log", log)]).fit(X[:2])
-    for (index, region), (given, _) in zip(
-        log.given[-1].items, log.given[-1], strict=True
-    ):
-        expected = log.given[-1].studies[index].identity.copy()
-        row = "ABC".index(region)
-        of_region = [study.identity[row] for study in log.given[-1].studies]
+    studies = log.given[-1].studies
+    of_region = np.mean([study.mean_identity() for study in studies], axis=0)
+    for region, expected in zip("ABC", of_region, strict=True):
+        assert_allclose(rec.region_queries_[region], expected, atol=1e-6)
+    for study, (given, _) in zip(studies, log.given[-1], strict=True):
+        assert_array_equal(given["identity"], study.identity)
+        assert given["is_source"].tolist() == (~np.eye(3, dtype=bool)).tolist()
+        assert given["targets"].tolist() == [[0], [1], [2]]
         if query == "region":
-            expected[row] = np.mean(of_region, axis=0)
-        assert_allclose(given["identity"], expected, atol=1e-6)
-        assert given["targets"].tolist() == [row]
-        assert given["is_source"].tolist() == [found != region for found in "ABC"]
-        assert_allclose(rec.region_queries_[region], np.mean(of_region, axis=0))
+            assert_allclose(given["asked"][:, 0], of_region, atol=1e-6)
+        else:
+            assert "asked" not in given
 
 
 def test_validation(make_coupled):
@@ -705,7 +705,9 @@ def test_regions_missing_in_some_recordings(make_coupled):
     assert rec.regions_.tolist() == list("ABCD")
     pairs = ["0A", "0B", "1B", "1C", "1D", "2A", "2D"]
     for given in log.given:
-        assert [f"{index}{region}" for index, region in given.items] == pairs
+        assert [f"{index}{r}" for index, regions in given.items for r in regions] == (
+            pairs
+        )
     assert rec.score(X[3:]) > 0.2
 
 

@@ -116,7 +116,7 @@ class LinearPath(nn.Module):
     """
 
     MIN_NOISE = 1e-3
-    RECIPE = {"max_epochs": 60, "batch_size": 32, "lr": 5e-3, "weight_decay": 1e-2}
+    RECIPE = {"max_epochs": 60, "batch_size": 8, "lr": 5e-3, "weight_decay": 1e-2}
 
     def __init__(
         self, *, n_identity, sfreq, n_times, n_latents=64, n_hidden=256, dropout=0.2
@@ -140,27 +140,33 @@ class LinearPath(nn.Module):
             self.noise.weight.zero_()
             self.noise.bias.zero_()
 
-    def forward(self, identity, is_source, targets):
+    def forward(self, identity, is_source, targets, asked=None):
         """Return the weights of all filtered sources for withheld channels.
 
         Parameters
         ----------
         identity : torch.Tensor, shape (n, n_channels, n_identity)
             Identities; anything for channels that are padding.
-        is_source : torch.Tensor of bool, shape (n, n_channels)
-            Which channels are given.
-        targets : torch.Tensor of int, shape (n, n_targets)
-            Which channels are withheld.
+        is_source : torch.Tensor of bool, shape (n, ..., n_channels)
+            Which channels are given; ... stands for several cases of a recording.
+        targets : torch.Tensor of int, shape (n, ..., n_targets)
+            Which channels are withheld in each case.
+        asked : torch.Tensor | None, shape (n, ..., n_targets, n_identity)
+            Identities by which these are asked for; None stands for their own.
 
         Returns
         -------
-        weights : torch.Tensor, shape (n, n_targets, n_channels, n_filters)
+        weights : torch.Tensor, shape (n, ..., n_targets, n_channels, n_filters)
             For every target; of every channel, zero where it is no source.
         """
         hidden = self.hidden(identity)
-        read_out = self.read_out(_gather(hidden, targets))
-        estimate = self._estimate(hidden, is_source)
-        return (read_out @ estimate.flatten(2)).unflatten(-1, estimate.shape[2:])
+        of_targets = _gather(hidden, targets) if asked is None else self.hidden(asked)
+        loadings, weighted = self._load(hidden)
+        factor = self._factor(loadings, weighted, is_source)
+        solved = torch.cholesky_solve(self.read_out(of_targets).mT, factor).mT
+        weights = solved.flatten(1, -2) @ weighted.flatten(1, 2).mT
+        weights = weights.view(*solved.shape[:-1], *weighted.shape[1:3])
+        return weights * is_source[..., None, :, None]
 
     def estimate(self, identity, is_source):
         """Return the weights that estimate the latent sources.
@@ -172,22 +178,33 @@ class LinearPath(nn.Module):
 
         Returns
         -------
-        weights : torch.Tensor, shape (n, n_latents, n_channels, n_filters)
+        weights : torch.Tensor, shape (n, ..., n_latents, n_channels, n_filters)
             Of the posterior mean.
         """
-        return self._estimate(self.hidden(identity), is_source)
+        loadings, weighted = self._load(self.hidden(identity))
+        factor = self._factor(loadings, weighted, is_source)
+        sources = weighted.flatten(1, 2).mT[(slice(None), *[None] * (factor.ndim - 3))]
+        shape = (*factor.shape[:-1], *weighted.shape[1:3])
+        estimate = torch.cholesky_solve(sources.expand(*factor.shape[:-1], -1), factor)
+        return estimate.view(shape) * is_source[..., None, :, None]
 
-    def _estimate(self, hidden, is_source):
-        n, n_channels, _ = hidden.shape
+    def _load(self, hidden):
+        """Return P and D^-1 P, (n, n_channels, n_filters, n_latents)."""
         loadings = self.loadings(hidden).unflatten(-1, (-1, self.n_latents))
-        loadings = loadings * is_source[:, :, None, None]
         noise = nn.functional.softplus(self.noise(hidden)) + self.MIN_NOISE
-        loadings, noise = loadings.flatten(1, 2), noise.flatten(1)[:, :, None]
-        weighted = (loadings / noise).mT
-        precision = torch.eye(self.n_latents, device=hidden.device)
-        precision = precision + weighted @ loadings
-        estimate = torch.cholesky_solve(weighted, torch.linalg.cholesky(precision))
-        return estimate.unflatten(-1, (n_channels, -1))
+        return loadings, loadings / noise[..., None]
+
+    def _factor(self, loadings, weighted, is_source):
+        """Return the Cholesky factor of I + P' D^-1 P, (n, ..., n_latents, n_latents).
+
+        It is a sum over channels, of which each case takes some.
+        """
+        of_channels = (weighted.mT @ loadings).flatten(2)
+        given = is_source.reshape(len(is_source), -1, is_source.shape[-1])
+        precision = given.to(of_channels) @ of_channels
+        precision = precision.view(*is_source.shape[:-1], *[self.n_latents] * 2)
+        eye = torch.eye(self.n_latents, device=precision.device)
+        return torch.linalg.cholesky(precision + eye)
 
     def apply(self, windows, weights):
         """Filter and sum windows.
@@ -208,5 +225,7 @@ class LinearPath(nn.Module):
 
 
 def _gather(values, rows):
-    """Return rows of each item, (n, n_rows, ...)."""
-    return values[torch.arange(len(values), device=values.device)[:, None], rows]
+    """Return rows of each item, (n, ..., n_rows, n_columns)."""
+    flat = rows.flatten(1)
+    found = values[torch.arange(len(values), device=values.device)[:, None], flat]
+    return found.view(*rows.shape, -1)
