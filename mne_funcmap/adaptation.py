@@ -157,9 +157,12 @@ def learn_prior(prior, cases, *, centre, seed, n_steps=60, n_cases=16, lr=0.2):
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
     for _ in range(n_steps):
         drawn = rng.integers(len(cases), size=min(n_cases, len(cases)))
-        losses = [_score_case(prior, *cases[i], centre, rng) for i in drawn]
+        n_channels = sum(cases[i][1].sum() for i in drawn)
         optimizer.zero_grad()
-        torch.cat(losses).mean().backward()
+        for i in drawn:
+            # at once: what is kept for the gradient of a case is large
+            loss = _score_case(prior, *cases[i], centre, rng).sum() / n_channels
+            loss.backward()
         optimizer.step()
         schedule.step()
 

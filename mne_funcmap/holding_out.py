@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.model_selection import GroupKFold
 
+from .studies import count_last
 from .subjects import shorten_list
 from .withholding import list_withheld
 
@@ -96,7 +97,7 @@ def split_windows(windows, split):
             ]
             for part in (train, valid)
         )
-    bounds = [len(of_one) - len(of_one) // 5 for of_one in windows]
+    bounds = [len(of_one) - count_last(len(of_one)) for of_one in windows]
     return (
         [w[:bound] for w, bound in zip(windows, bounds, strict=True)],
         [w[bound:] for w, bound in zip(windows, bounds, strict=True)],

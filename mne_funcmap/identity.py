@@ -16,7 +16,7 @@ from .cross_fitting import cross_fit
 from .embedder import FunctionalEmbedder
 from .positions import embed_positions, get_positions, locate_channels
 from .recordings import check_recordings, list_channels
-from .subjects import describe
+from .subjects import describe, get_subject
 
 N_RANDOM = 32
 MAX_CHANNELS = 512
@@ -190,12 +190,15 @@ class RandomIdentity(_Identity):
                 f"random_state={self.random_state!r} must be an int: the same channel "
                 "has the same vector in fit and predict."
             )
+        for index, recording in enumerate(recordings):
+            _check_subject(recording, index)
 
     def _identify(self, channels, rows, recording, index):
+        subject = _check_subject(recording, index)
         return np.array(
             [
-                _draw_vector(self.random_state, channels.subject[row], ch_name)
-                for row, ch_name in zip(rows, channels.ch_name[rows], strict=True)
+                _draw_vector(self.random_state, subject, ch_name)
+                for ch_name in channels.ch_name[rows]
             ]
         )
 
@@ -357,7 +360,27 @@ IDENTITIES = {
 }
 
 
-def make_identity(identity, *, picks=None, random_state=0, duration=None):
+def counts_channels(identity):
+    """Say whether an identity, or a member of a union, is `ChannelIdentity`.
+
+    Parameters
+    ----------
+    identity : str | transformer
+        As for `MaskedRegionReconstructor`.
+
+    Returns
+    -------
+    counts : bool
+        Whether it depends on which channels a recording has.
+    """
+    if isinstance(identity, IdentityUnion):
+        return any(map(counts_channels, identity.identities))
+    return identity == "channel" or isinstance(identity, ChannelIdentity)
+
+
+def make_identity(
+    identity, *, picks=None, random_state=0, duration=None, device="auto"
+):
     """Return an unfitted identity, or the frozen one that was given.
 
     Parameters
@@ -370,6 +393,8 @@ def make_identity(identity, *, picks=None, random_state=0, duration=None):
         Seed of "functional" and "random".
     duration : float | None
         Seconds of segments of a `FunctionalEmbedder` without a duration of its own.
+    device : str
+        Where "functional" computes.
 
     Returns
     -------
@@ -382,10 +407,12 @@ def make_identity(identity, *, picks=None, random_state=0, duration=None):
                 f"identity={identity!r} is unknown. Use one of {sorted(IDENTITIES)}, "
                 "or a transformer of recordings such as FunctionalEmbedder()."
             )
-        seed = {}
+        params = {}
         if identity in ("functional", "random"):
-            seed = {"random_state": random_state}
-        return _set_duration(IDENTITIES[identity](picks=picks, **seed), duration)
+            params["random_state"] = random_state
+        if identity == "functional":
+            params["device"] = device
+        return _set_duration(IDENTITIES[identity](picks=picks, **params), duration)
     if not (hasattr(identity, "fit") and hasattr(identity, "transform")):
         raise TypeError(
             f"identity must be one of {sorted(IDENTITIES)} or a transformer with fit "
@@ -404,6 +431,7 @@ def make_identity(identity, *, picks=None, random_state=0, duration=None):
                     picks=identity.picks,
                     random_state=identity.random_state,
                     duration=duration,
+                    device=device,
                 )
                 for member in identity.identities
             ]
@@ -415,6 +443,18 @@ def _set_duration(identity, duration):
     """Set the duration of an embedder that has none."""
     is_open = isinstance(identity, FunctionalEmbedder) and identity.duration is None
     return identity.set_params(duration=duration) if is_open else identity
+
+
+def _check_subject(recording, index):
+    """Return the subject of a recording, which must be known."""
+    subject = get_subject(recording)
+    if subject is None:
+        raise ValueError(
+            f"{describe(index, recording)} has no subject id, by which identity "
+            "'random' tells its channels from others. Set recording.info"
+            "['subject_info'] = {'his_id': 'sub-01'}."
+        )
+    return subject
 
 
 def _draw_vector(random_state, subject, ch_name):

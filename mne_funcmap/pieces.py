@@ -23,7 +23,7 @@ def check_labelled(ch_names, name):
         )
 
 
-def crop_pieces(recording, ch_names, labelled, seconds, name, n_pieces=1):
+def crop_pieces(recording, ch_names, candidates, seconds, name, n_pieces=1):
     """Crop a recording to usable seconds: the first, and others spread over the rest.
 
     Parameters
@@ -32,8 +32,8 @@ def crop_pieces(recording, ch_names, labelled, seconds, name, n_pieces=1):
         The recording.
     ch_names : sequence of str
         The channels that must be usable.
-    labelled : sequence of str
-        Those of them that are kept, and all others that must not be.
+    candidates : sequence of str
+        These, and channels that are to be dropped.
     seconds : float
         How long; of epochs, as many as are as long together.
     name : str
@@ -59,7 +59,7 @@ def crop_pieces(recording, ch_names, labelled, seconds, name, n_pieces=1):
     else:
         starts = _find_stretches(recording, ch_names, n_times, seconds, name)
     spread = np.linspace(0, len(starts) - 1, min(n_pieces, len(starts)))
-    hidden = [ch_name for ch_name in labelled if ch_name not in set(ch_names)]
+    hidden = [ch_name for ch_name in candidates if ch_name not in set(ch_names)]
     pieces = [
         _crop(recording, start, n_times).drop_channels(hidden)
         for start in starts[spread.round().astype(int)]

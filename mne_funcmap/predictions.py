@@ -96,25 +96,47 @@ def write_prediction(recording, found):
     volts += found.study.mean[found.is_target, None] * found.covered
     picks = found.picks[found.is_target]
     if isinstance(recording, BaseEpochs):
-        missing = ~found.covered.reshape(-1, len(recording.times)).all(axis=1)
-        if missing.any():
-            raise ValueError(
-                f"{describe(found.index, recording)} has epochs in which the channels "
-                f"outside of {found.region!r} are not usable (flat, or not finite): "
-                f"{shorten_list(np.flatnonzero(missing))}. Drop them first."
-            )
         shape = (len(picks), -1, len(recording.times))
         recording._data[:, picks] = volts.reshape(shape).swapaxes(0, 1)
+    else:
+        recording._data[picks] = volts
+    ch_names = [recording.ch_names[pick] for pick in picks]
+    mark_missing(recording, ch_names, found.covered, found.region, found.index)
+
+
+def mark_missing(recording, ch_names, covered, region, index):
+    """Annotate when nothing was predicted; epochs must be predicted as a whole.
+
+    Parameters
+    ----------
+    recording : mne.io.Raw | mne.Epochs
+        The recording, which is changed.
+    ch_names : list of str
+        The channels that were predicted.
+    covered : ndarray of bool, shape (n_samples,)
+        When they were.
+    region : str
+        Their region.
+    index : int
+        Number of the recording, for messages.
+    """
+    if isinstance(recording, BaseEpochs):
+        missing = ~covered.reshape(-1, len(recording.times)).all(axis=1)
+        if missing.any():
+            raise ValueError(
+                f"{describe(index, recording)} has epochs in which the channels "
+                f"outside of {region!r} are not usable (flat, or not finite): "
+                f"{shorten_list(np.flatnonzero(missing))}. Drop them first."
+            )
         return
-    recording._data[picks] = volts
-    missing = np.flatnonzero(np.diff(found.covered, prepend=True, append=True))
+    missing = np.flatnonzero(np.diff(covered, prepend=True, append=True))
     sfreq = recording.info["sfreq"]
     for begin, end in missing.reshape(-1, 2):
         recording.annotations.append(
             recording.first_time + begin / sfreq,
             (end - begin) / sfreq,
             NOT_PREDICTED,
-            [[recording.ch_names[pick] for pick in picks]],
+            [ch_names],
         )
 
 

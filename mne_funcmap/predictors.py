@@ -26,7 +26,7 @@ def make_linear_predictor(net, weights):
 
     def predict(windows):
         with torch.no_grad():
-            return net.module_.apply(windows.to(net.device), weights).cpu()
+            return net.module_.combine(windows.to(net.device), weights).cpu()
 
     return predict
 
@@ -91,7 +91,7 @@ def extract_features(net, windows, study):
                 found = module.encode(part, *_repeat((identity, is_source), len(part)))
             else:
                 estimate = module.estimate(identity[None], is_source[None])
-                power = module.apply(part, estimate).square().mean(dim=-1)
+                power = module.combine(part, estimate).square().mean(dim=-1)
                 found = power.clamp(min=1e-6).log()
             features.append(found.cpu())
     return torch.cat(features).numpy()

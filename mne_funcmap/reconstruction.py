@@ -77,6 +77,7 @@ class RegionReconstructor(BaseEstimator):
         warn_unknown_subjects(recordings)
         if y is None:
             check_all_named(recordings, self.picks)
+        recordings = drop_unlabelled(recordings, self.picks)
         channels = list_channels(recordings, picks=self.picks)
         self.regions_ = _find_regions(channels)
         self.n_times_, self.sfreq_ = find_segment_length(recordings, self.window, None)
@@ -195,6 +196,7 @@ class RegionReconstructor(BaseEstimator):
         recordings = self._check(X, y)
         like = (self.n_times_, self.sfreq_)
         find_segment_length(recordings, self.window, like)
+        _check_labelled(recordings, list_channels(recordings, picks=self.picks))
         return recordings
 
     def _identify(self, recordings):
@@ -204,6 +206,7 @@ class RegionReconstructor(BaseEstimator):
 
     def _study(self, recordings, bank=None, n_parts=None):
         """Study all seconds of recordings; with moments, if there is a bank."""
+        recordings = drop_unlabelled(recordings, self.picks)
         channels = list_channels(recordings, picks=self.picks)
         return [
             study_recording(
@@ -219,6 +222,10 @@ class RegionReconstructor(BaseEstimator):
                 zip(recordings, self._identify(recordings), strict=True)
             )
         ]
+
+    def _study_known(self, recordings):
+        """Study recordings that are given to know channels by."""
+        return self._study(recordings)
 
     def _study_before(self, recordings, channels, reference, hidden):
         """Study recordings by what is known, or by seconds that are not scored.
@@ -245,7 +252,10 @@ class RegionReconstructor(BaseEstimator):
         if reference is not None:
             found = self._study_reference(recordings, names, reference, hidden)
             return found, [0] * len(recordings)
-        studies = [*map(self._recall, recordings, names)]
+        studies = [
+            self._recall(recording, of_one) if len(of_one) else None
+            for recording, of_one in zip(recordings, names, strict=True)
+        ]
         ends = [0] * len(recordings)
         new = [i for i, study in enumerate(studies) if study is None and len(names[i])]
         if new:
@@ -253,7 +263,7 @@ class RegionReconstructor(BaseEstimator):
                 crop_pieces(
                     recordings[i],
                     names[i],
-                    list_labelled(channels, i) if hidden else names[i],
+                    channels.ch_name[channels.recording == i],
                     self.identity_duration,
                     describe(i, recordings[i]),
                 )
@@ -279,7 +289,7 @@ class RegionReconstructor(BaseEstimator):
                 for index, one in kept.items()
                 if set(get_regions(one).values()) != {hidden}
             }
-        found = self._study(list(kept.values())) if kept else []
+        found = self._study_known(list(kept.values())) if kept else []
         found = dict(zip(kept, found, strict=True))
         studies = []
         for index, (recording, ch_names) in enumerate(
@@ -301,46 +311,52 @@ class RegionReconstructor(BaseEstimator):
     def _reconstruct(self, recordings, regions, reference, *, strict):
         """Predict each region of each recording; yield what was found."""
         channels = list_channels(recordings, picks=self.picks)
-        _check_labelled(recordings, channels)
         wanted = _find_wanted(regions, channels)
         # what is asked for by region must not be looked at, not even to know the rest
         hidden = wanted if self.query == "region" else [None]
         for region in hidden:
             studies, ends = self._study_before(recordings, channels, reference, region)
             for index, (study, end) in enumerate(zip(studies, ends, strict=True)):
+                recording = recordings[index]
                 rows = pick_labelled(channels, index)
                 found = set(channels.region[rows])
-                for target in sorted(
-                    found & set(wanted if region is None else [region])
-                ):
-                    if len(found) < 2:
-                        _refuse(recordings[index], index, target, strict)
-                        continue
-                    yield self._reconstruct_region(
-                        recordings[index], index, channels, target, study, end
+                targets = sorted(found & set(wanted if region is None else [region]))
+                if len(found) < 2:
+                    for target in targets:
+                        _refuse(recording, index, target, strict)
+                    continue
+                picks = channels.pick[rows]
+                signals = read_signals(recording, picks, self.n_times_)
+                for target in targets:
+                    is_target = channels.region[rows] == target
+                    asked = self._ask(study, channels.ch_name[rows], target)
+                    name = describe(index, recording)
+                    yield Prediction(
+                        index,
+                        target,
+                        picks,
+                        is_target,
+                        asked,
+                        signals,
+                        end,
+                        *self._predict_signals(signals, asked, is_target, target, name),
                     )
 
-    def _reconstruct_region(self, recording, index, channels, region, study, end):
-        """Predict one region of one recording."""
-        rows = pick_labelled(channels, index)
-        is_target = channels.region[rows] == region
-        signals = read_signals(recording, channels.pick[rows], self.n_times_)
-        study = self._ask(study, channels.ch_name[rows], region)
-        predicted, covered = self._predict_signals(signals, study, is_target)
-        if not covered.any():
-            raise ValueError(
-                f"{describe(index, recording)} has no {self.window:g} s in which all "
-                f"{(~is_target).sum()} channels outside of {region!r} are usable (not "
-                "BAD_, finite, not flat). Add damaged channels to info['bads'], or use "
-                "shorter windows."
-            )
-        picks = channels.pick[rows]
-        return Prediction(
-            index, region, picks, is_target, study, signals, end, predicted, covered
-        )
-
-    def _predict_signals(self, signals, study, is_target):
+    def _predict_signals(self, signals, study, is_target, region, name):
         """Predict withheld channels from the signals of the others.
+
+        Parameters
+        ----------
+        signals : Signals
+            Of the channels, as far as they were recorded.
+        study : Study
+            What is known of them.
+        is_target : ndarray of bool, shape (n_channels,)
+            Which of them are withheld.
+        region : str
+            Their region, for messages.
+        name : str
+            The recording, for messages.
 
         Returns
         -------
@@ -350,12 +366,17 @@ class RegionReconstructor(BaseEstimator):
             Where something was.
         """
         hop = max(1, self.n_times_ // 2)
-        n_targets, n_samples = int(is_target.sum()), signals.data.shape[1]
         sources = np.flatnonzero(~is_target[: len(signals.data)])
         starts = find_windows(signals, sources, self.n_times_, hop)
+        if not len(starts):
+            raise ValueError(
+                f"{name} has no {self.window:g} s in which all {len(sources)} channels "
+                f"outside of {region!r} are usable (not BAD_, finite, not flat). Add "
+                "damaged channels to info['bads'], or use shorter windows."
+            )
         predict = self._make_predictor(study, is_target)
         of_sources = replace(study, parts=()).take(study.ch_names[sources])
-        pieces = [torch.zeros(0, n_targets, self.n_times_)]
+        pieces = []
         for at in range(0, len(starts), CHUNK):
             chunk = starts[at : at + CHUNK]
             chunk = cut_windows(signals, chunk, self.n_times_, sources)
@@ -364,7 +385,7 @@ class RegionReconstructor(BaseEstimator):
             )
             given[:, sources] = of_sources.normalize(chunk)
             pieces.append(predict(torch.from_numpy(given)))
-        return blend_windows(torch.cat(pieces), starts, n_samples)
+        return blend_windows(torch.cat(pieces), starts, signals.data.shape[1])
 
     def _ask(self, study, ch_names, region):
         """Return what is known of the channels, in the way targets are asked for."""
@@ -390,6 +411,32 @@ def list_labelled(channels, index, hidden=None):
     """
     rows = pick_labelled(channels, index)
     return channels.ch_name[rows[channels.region[rows] != hidden]]
+
+
+def drop_unlabelled(recordings, picks=None):
+    """Leave out channels whose region is not known.
+
+    Parameters
+    ----------
+    recordings : list of mne.io.Raw | list of mne.Epochs
+        The recordings.
+    picks : None | str | list of str
+        Channel types, or names, that take part.
+
+    Returns
+    -------
+    recordings : list of mne.io.Raw | list of mne.Epochs
+        Copies of those that have such channels, beside others.
+    """
+    channels = list_channels(recordings, picks=picks)
+    kept = []
+    for index, recording in enumerate(recordings):
+        of_one = channels.recording == index
+        unlabelled = channels.ch_name[of_one & ~channels.has_region]
+        if 0 < len(unlabelled) < of_one.sum():
+            recording = recording.copy().drop_channels(list(unlabelled))
+        kept.append(recording)
+    return kept
 
 
 def _drop_region(recording, region):
@@ -454,8 +501,8 @@ def _check_labelled(recordings, channels):
     ]
     if missing:
         raise ValueError(
-            f"No good channel has a region in {shorten_list(missing)}: there is "
-            "nothing to withhold. Call set_regions on it, or give y."
+            f"No good channel of {shorten_list(missing)} has a region. Call "
+            "set_regions on it, or give y."
         )
 
 

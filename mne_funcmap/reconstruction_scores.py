@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 
 from .evaluation import LEVEL
 from .recordings import check_recordings
-from .subjects import get_subjects
+from .subjects import get_subject, get_subjects
 
 ADAPTED = "adapted"
 
@@ -50,7 +50,8 @@ def cross_val_reconstruct(
     X : list of mne.io.Raw
         The recordings, with regions.
     groups : None | sequence of str, shape (n_recordings,)
-        What is held out as a whole; None stands for the subjects.
+        What is held out as a whole, and counts as a subject; None stands for the
+        subjects.
     cv : None | cross-validation generator
         The folds, the same for all estimators; None stands for ``GroupKFold(5)``.
     seconds : float
@@ -70,7 +71,9 @@ def cross_val_reconstruct(
     splits = list(cv.split(recordings, groups=groups))
     tasks = [(name, fold) for name in estimators for fold in range(len(splits))]
     found = Parallel(n_jobs=n_jobs)(
-        delayed(_score_fold)(name, estimators[name], recordings, *splits[fold], seconds)
+        delayed(_score_fold)(
+            name, estimators[name], recordings, groups, *splits[fold], seconds
+        )
         for name, fold in tasks
     )
     frames = [
@@ -129,20 +132,31 @@ def summarize_reconstruction(scores, *, baselines=(), n_resamples=2000, random_s
     return pd.DataFrame(table)
 
 
-def _score_fold(name, estimator, recordings, train, test, seconds):
+def _score_fold(name, estimator, recordings, groups, train, test, seconds):
     """Train a model and score it on the recordings held out; then adapted."""
     fitted = clone(estimator).fit([recordings[index] for index in train])
     begins, rests = zip(
         *(split_begin(recordings[index], seconds) for index in test), strict=True
     )
     scored = {name: fitted.evaluate(list(rests), reference=list(begins))}
-    if hasattr(fitted, "adapt") and fitted.query == "channel":
+    if _can_adapt(fitted, begins):
         adapted = fitted.adapt(list(begins))
         scored[f"{name}, {ADAPTED}"] = adapted.evaluate(list(rests))
-    return [
-        frame.assign(model=model, recording=np.asarray(test)[frame["recording"]])
-        for model, frame in scored.items()
-    ]
+    frames = []
+    for model, frame in scored.items():
+        recording = np.asarray(test)[frame["recording"]]
+        frame = frame.assign(model=model, recording=recording)
+        frames.append(frame.assign(subject=groups[recording]))
+    return frames
+
+
+def _can_adapt(model, recordings):
+    """Say whether a fitted model can be adapted to recordings."""
+    return (
+        hasattr(model, "adapt")
+        and (model.query, model.architecture) == ("channel", "mixed")
+        and None not in map(get_subject, recordings)
+    )
 
 
 def _find_interval(values):

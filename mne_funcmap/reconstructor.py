@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from .adaptation import adapt_weights
 from .cross_fitting import check_identities, cross_fit
 from .holding_out import choose_split
-from .identity import make_identity
+from .identity import counts_channels, make_identity
 from .linear_fit import read_weights
 from .model_files import (
     DAMAGE,
@@ -30,12 +30,13 @@ from .nets.mixing import FilterBank, LinearPath
 from .networks import Settings, Task, train_networks
 from .persistence import load_model, save_model
 from .pieces import crop_pieces
+from .predictions import mark_missing
 from .predictors import (
     extract_features,
     make_linear_predictor,
     make_transformer_predictor,
 )
-from .reconstruction import RegionReconstructor, list_labelled
+from .reconstruction import RegionReconstructor
 from .recordings import find_subjects, list_channels, subjects_known
 from .segments import RAW_DURATION
 from .signals import read_signals
@@ -258,8 +259,9 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         Returns
         -------
         adapted : MaskedRegionReconstructor
-            A copy that knows the channels of X, by subject and name, and predicts them
-            by weights of their own.
+            A copy that also knows the channels of X, by subject and name, and predicts
+            those recorded together by weights of their own. If it is given a reference
+            of these subjects, it adapts to that instead.
 
         Raises
         ------
@@ -274,9 +276,10 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             )
         get_subjects(recordings)  # channels are known by their subject
         adapted = copy(self)
-        known = group_studies(self._study(recordings, self._bank))
-        adapted.known_ = self.known_ | known
-        adapted.adapted_ = self.adapted_ | set(known)
+        new = group_studies(self._study(recordings, self._bank))
+        more = {name: self.known_.get(name, []) + new[name] for name in new}
+        adapted.known_ = self.known_ | more
+        adapted.adapted_ = self.adapted_ | set(new)
         return adapted
 
     def transform(self, X, reference=None):
@@ -347,7 +350,8 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         -------
         Y : list of mne.io.Raw | list of mne.Epochs
             Copies with further channels ``"<region>-virtual1"``, ..., of the type of
-            the first channel, in volts by the mean scale of the region in training.
+            the first channel they are predicted from, in volts by the mean scale of
+            the region in training; where nothing could be predicted, as by `predict`.
 
         Raises
         ------
@@ -414,6 +418,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         ValueError
             If the file is damaged or holds something else.
         """
+        device = resolve_device(device)
         header, tensors = load_model(path, cls.__name__)
         try:
             return cls._unpack(header, tensors, device)
@@ -516,7 +521,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         pieces = [
             crop_pieces(
                 recording,
-                *[list_labelled(channels, index)] * 2,
+                *[channels.ch_name[channels.recording == index]] * 2,
                 self.identity_duration,
                 describe(index, recording),
                 MAX_PIECES,
@@ -535,6 +540,10 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             self._view(study, channels, index, pieces[index][0], owner, crossed)
             for index, study in enumerate(whole)
         ]
+
+    def _study_known(self, recordings):
+        """Study recordings that are given to know channels by, or adapt to."""
+        return self._study(recordings, self._bank if self.adapted_ else None)
 
     def _remember(self, studies):
         """Keep what is known of the channels of the training."""
@@ -593,8 +602,18 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         lengths = [len(one.times) / one.info["sfreq"] for one in epochs]
         # two segments tell more of a channel than one that is as long
         duration = min(self.identity_duration / 2, RAW_DURATION, *lengths)
+        if self.query == "region" and counts_channels(self.identity):
+            raise ValueError(
+                "identity='channel' numbers the channels of a recording, and with "
+                "query='region' withheld ones are not even counted. Use another "
+                "identity, or query='channel'."
+            )
         return make_identity(
-            self.identity, picks=self.picks, random_state=seed, duration=duration
+            self.identity,
+            picks=self.picks,
+            random_state=seed,
+            duration=duration,
+            device=self.device,
         )
 
     def _identify(self, recordings):
@@ -676,6 +695,12 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         asked = self._append(study, names, region, identity)
         is_target = np.arange(len(asked.ch_names)) >= len(rows)
         signals = read_signals(recording, channels.pick[rows], self.n_times_)
-        predicted, _ = self._predict_signals(signals, asked, is_target)
+        name = describe(index, recording)
+        predicted, covered = self._predict_signals(
+            signals, asked, is_target, region, name
+        )
         volts = predicted * self.region_scales_[region]
-        return add_channels(recording, names, region, volts)
+        ch_type = recording.get_channel_types(channels.pick[rows[:1]])[0]
+        copy = add_channels(recording, names, region, ch_type, volts)
+        mark_missing(copy, names, covered, region, index)
+        return copy

@@ -144,6 +144,22 @@ def study_recording(
     return replace(study, parts=tuple(parts))
 
 
+def count_last(n_windows):
+    """Count the windows of the last part of a recording, a fifth of it.
+
+    Parameters
+    ----------
+    n_windows : int
+        Windows of the recording.
+
+    Returns
+    -------
+    n_last : int
+        One at least, unless there is no other.
+    """
+    return max(n_windows // 5, min(1, n_windows - 1))
+
+
 def _divide(n_windows, length, n_parts=None):
     """Return the numbers of windows of the parts of a recording.
 
@@ -153,7 +169,7 @@ def _divide(n_windows, length, n_parts=None):
     if n_parts is not None:
         n_parts = min(n_parts, n_windows)
         return np.diff(np.arange(n_parts + 1) * n_windows // n_parts).tolist()
-    last = n_windows - n_windows // 5
+    last = n_windows - count_last(n_windows)
     ends = [round(seconds / length) for seconds in PART_ENDS]
     ends = [end for end in ends if 0 < end < last]
     bounds = np.unique([0, *ends, last, n_windows])

@@ -90,11 +90,6 @@ class WithheldWindows(Dataset):
         }
         return given, {"windows": truth, "counts": counts}
 
-    def count_channels(self):
-        """Return the number of channels of each item, (n_items,)."""
-        sizes = np.array([len(study.region) for study in self.studies])
-        return sizes[[index for index, _ in self.items]]
-
 
 class WindowScore(Callback):
     """Score windows held out after every epoch.
@@ -134,8 +129,8 @@ def score_windows(net, windows):
     """
     net.module_.eval()
     sums = torch.zeros(4, dtype=torch.float64)
-    step = max(1, len(windows) // MAX_VALIDATION)
-    items = range(0, len(windows), step)
+    # regions are withheld in turn: every n-th window might be of one region
+    items = np.random.default_rng(0).permutation(len(windows))[:MAX_VALIDATION]
     size = net.batch_size
     with torch.no_grad():
         for at in range(0, len(items), size):

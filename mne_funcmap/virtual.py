@@ -41,7 +41,7 @@ def find_centres(identities, n_centres):
     return clusters.cluster_centers_[repeated].astype(np.float32)
 
 
-def add_channels(recording, names, region, volts):
+def add_channels(recording, names, region, ch_type, volts):
     """Return a copy of a recording with further channels of a region.
 
     Parameters
@@ -52,6 +52,8 @@ def add_channels(recording, names, region, volts):
         Names of the new channels.
     region : str
         Their region.
+    ch_type : str
+        Their type.
     volts : ndarray, shape (n_channels, n_samples)
         Their signals, epochs end to end.
 
@@ -61,7 +63,6 @@ def add_channels(recording, names, region, volts):
         The copy, its data loaded.
     """
     copy = recording.copy().load_data()
-    ch_type = copy.get_channel_types()[0]
     info = mne.create_info(names, copy.info["sfreq"], ch_type)
     with info._unlock():
         for key in ("highpass", "lowpass", "meas_date", "line_freq", "subject_info"):

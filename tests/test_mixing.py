@@ -272,16 +272,16 @@ def test_no_source(path, given):
 
 
 @torch.no_grad()
-def test_apply(path, given):
+def test_combine(path, given):
     windows = torch.randn(2, N_CHANNELS, 30, generator=torch.Generator().manual_seed(2))
     weights = path(**given)
     filtered = path.bank(windows)
     expected = torch.einsum("nocf,ncft->not", weights, filtered)
-    torch.testing.assert_close(path.apply(windows, weights), expected)
+    torch.testing.assert_close(path.combine(windows, weights), expected)
     changed = windows.clone()
     changed[~given["is_source"]] = 7.0
-    torch.testing.assert_close(path.apply(changed, weights), expected)
-    one = path.apply(windows, weights[:1])
+    torch.testing.assert_close(path.combine(changed, weights), expected)
+    one = path.combine(windows, weights[:1])
     torch.testing.assert_close(one[0], expected[0])
 
 

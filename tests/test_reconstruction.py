@@ -649,7 +649,7 @@ def test_recording_with_one_region(fitted, raw, make_coupled):
 
 def test_recording_without_regions(fitted, raw, make_coupled):
     bare = make_coupled("sub-2").set_annotations(None)
-    expected = r"No good channel has a region in recording 1 \(subject 'sub-2'\).*set_r"
+    expected = r"No good channel of recording 1 \(subject 'sub-2'\) has a region.*set_r"
     for act in (fitted.predict, fitted.evaluate, fitted.score):
         with pytest.raises(ValueError, match=expected):
             act([raw, bare])

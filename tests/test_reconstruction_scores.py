@@ -25,6 +25,7 @@ class Logged(BaseEstimator):
     """Keeps what it was given, and gives every channel the same score."""
 
     query = "channel"
+    architecture = "mixed"
 
     def __init__(self, log=None, r=0.5):
         self.log = log
@@ -55,6 +56,10 @@ class Adaptable(Logged):
 
 class ByRegion(Adaptable):
     query = "region"
+
+
+class Published(Adaptable):
+    architecture = "transformer"
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +164,26 @@ def test_adapted_models_have_rows_of_their_own(X):
         assert {raw.n_times for raw in begins} == {200}
         assert {raw.n_times for raw in rests} == {400}
         assert_array_equal(mf.get_subjects(begins), mf.get_subjects(rests))
+
+
+def test_what_cannot_be_adapted(X):
+    for model in (ByRegion([]), Published([])):
+        scores = cross_val_reconstruct({"m": model}, X, cv=GroupKFold(2), seconds=2.0)
+        assert set(scores["model"]) == {"m"}
+
+
+@pytest.mark.filterwarnings("ignore:No subject id")
+def test_groups_in_place_of_subjects(X):
+    X = [raw.copy() for raw in X]
+    for raw in X:
+        raw.info["subject_info"] = None
+    groups = np.array(["a", "b", "a", "c", "d"])
+    scores = cross_val_reconstruct(
+        {"region": make_small()}, X, groups=groups, cv=GroupKFold(2), seconds=2.0
+    )
+    assert set(scores["model"]) == {"region"}
+    assert (scores["subject"] == groups[scores["recording"]]).all()
+    assert set(scores["subject"]) == set("abcd")
 
 
 def test_reconstructors_are_scored(X, short_training):

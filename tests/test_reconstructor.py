@@ -315,6 +315,28 @@ def test_adapted_by_more_is_better(fitted, coupled):
     assert scores[1] > scores[0]
 
 
+def test_adapted_twice(fitted, coupled):
+    raw = flip(coupled[3], ["A1", "B2", "C1", "D1"])
+    first, second = (raw.copy().crop(t, t + 5, include_tmax=False) for t in (0, 5))
+    rest = raw.copy().crop(10)
+    together = fitted.adapt([first, second]).evaluate([rest])
+    one_by_one = fitted.adapt([first]).adapt([second])
+    assert one_by_one.evaluate([rest]).equals(together)
+    # what is told of some channels takes nothing from the others
+    fewer = second.copy().drop_channels(["D2"])
+    again = fitted.adapt([first]).adapt([fewer])
+    assert again.evaluate([rest]).equals(fitted.adapt([first]).evaluate([rest]))
+
+
+def test_adapted_to_a_reference(fitted, coupled):
+    raw = flip(coupled[3], ["A1", "B2", "C1", "D1"])
+    first, second = (raw.copy().crop(t, t + 5, include_tmax=False) for t in (0, 5))
+    rest = raw.copy().crop(10)
+    found = fitted.adapt([first]).evaluate([rest], reference=[second])
+    assert found.equals(fitted.adapt([second]).evaluate([rest]))
+    assert not found.equals(fitted.evaluate([rest], reference=[second]))
+
+
 def test_others_stay_as_they_were(fitted, coupled, make_coupled):
     adapted = fitted.adapt(coupled[3:])
     other = make_coupled("sub-9")
@@ -605,6 +627,57 @@ def test_transformer_stands_beside_the_final_linear_path(coupled, monkeypatch):
     # for as many epochs as served what was held out, and now on all
     assert len(rec.residual_net_.history) <= ResidualTransformer.RECIPE["max_epochs"]
     assert "valid_r" not in rec.residual_net_.history[-1]
+
+
+@pytest.mark.parametrize("window", [3.0, 6.0])
+def test_few_windows(X, window):
+    rec = make_rec(window=window).fit(X[:3])
+    assert np.isfinite(rec.score(X[3:]))
+
+
+def leave_unlabelled(raw, ch_names):
+    regions = {n: r for n, r in mf.get_regions(raw).items() if n not in ch_names}
+    return mf.set_regions(strip_regions(raw), regions)
+
+
+@pytest.mark.filterwarnings("ignore:The embedding has collapsed")
+@pytest.mark.parametrize("identity", ["functional", "anatomical"])
+def test_channels_without_a_region_take_no_part(make_coupled, identity):
+    X = place([make_coupled(f"sub-{i}", duration=12.0) for i in range(4)])
+    clean = [raw.copy().drop_channels(["B2"]) for raw in X]
+    for raw in X:
+        raw._data[3, :600] = 0.0
+        raw.info["chs"][3]["loc"][:3] = np.nan
+    X = [leave_unlabelled(raw, ["B2"]) for raw in X]
+    before = X[3].get_data()
+    found = make_rec(identity).fit(X[:3]).predict(X[3:])[0]
+    expected = make_rec(identity).fit(clean[:3]).predict(clean[3:])[0]
+    assert_array_equal(found.get_data(picks=clean[3].ch_names), expected.get_data())
+    assert_array_equal(found.get_data(picks=["B2"])[0], before[3])
+    assert_array_equal(X[3].get_data(), before)
+    assert X[0].ch_names == found.ch_names
+
+
+def test_random_identity_needs_subjects(X):
+    X[1].info["subject_info"] = None
+    with (
+        pytest.warns(RuntimeWarning, match="No subject id in 1 of 3"),
+        pytest.raises(ValueError, match="recording 1 has no subject id, by which"),
+    ):
+        make_rec("random").fit(X[:3])
+
+
+@pytest.mark.parametrize("identity", ["channel", IdentityUnion(["none", "channel"])])
+def test_numbers_cannot_be_asked_for_by_region(X, identity):
+    with pytest.raises(ValueError, match="'channel' numbers the channels"):
+        make_rec(identity, query="region").fit(X[:3])
+
+
+def test_device_of_the_functional_identity(X):
+    for identity in ("functional", IdentityUnion(["functional", "region"])):
+        made = make_rec(identity, device="cpu")._make_identity(X, 0)
+        member = getattr(made, "identities", [made])[0]
+        assert member.device == "cpu"
 
 
 def test_one_subject(X):

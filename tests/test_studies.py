@@ -68,7 +68,7 @@ def test_scale_and_parts(raw):
 
 @pytest.mark.parametrize(
     ("duration", "expected"),
-    [(1, [1]), (4, [4]), (5, [4, 1]), (60, [10, 10, 20, 8, 12])],
+    [(1, [1]), (2, [1, 1]), (4, [3, 1]), (5, [4, 1]), (60, [10, 10, 20, 8, 12])],
 )
 def test_parts_of_a_recording(make_coupled, duration, expected):
     found = study(make_coupled("sub-1", "AB", n_channels=1, duration=duration))

@@ -4,6 +4,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
+from mne_funcmap import transformer_fit
 from mne_funcmap.nets.mixing import LinearPath
 from mne_funcmap.nets.reconstruction import (
     MixedTransformer,
@@ -253,7 +254,7 @@ def test_mixed_starts_as_the_linear_path():
     net = make_mixed().train()
     given = make_given()
     weights = net.linear(given["identity"], given["is_source"], given["targets"])
-    expected = net.linear.apply(given["windows"], weights)
+    expected = net.linear.combine(given["windows"], weights)
     assert expected.abs().mean() > 1e-3
     assert_array_equal(net(**given).detach(), expected.detach())
 
@@ -333,7 +334,6 @@ def test_loss_of_flat_predictions_is_finite():
 def test_collate(studies, windows):
     data = WithheldWindows(studies, windows, "ABC")
     assert len(data) == 7
-    assert data.count_channels().tolist() == [3] * 2 + [4] * 5
     # regions are taken in turn: A of the first recording, then C of the second
     given, truth = data.collate([data[0], data[5]])
     first, second = windows[0][0], windows[1][3]
@@ -463,6 +463,25 @@ def test_transformer_learns(coupled_data):
     # it holds no data
     assert net.callbacks is None
     assert net.iterator_train__collate_fn is None
+
+
+def test_every_region_is_scored(studies, monkeypatch):
+    monkeypatch.setattr(transformer_fit, "MAX_VALIDATION", 20)
+    windows = [torch.ones(90, len(studies[0].region), 10), torch.ones(0, 4, 10)]
+    data = WithheldWindows(studies, windows, "ABC")  # 2 regions in turn
+    asked = []
+
+    class Asked(Scripted):
+        def forward(self, windows, identity, is_source, targets, counts):
+            asked.extend(counts.sum(dim=1).tolist())
+            return super().forward(windows, identity, is_source, targets, counts)
+
+    class Net(FakeNet):
+        module_ = Asked()
+
+    score_windows(Net(), data)
+    assert len(asked) == 20
+    assert set(asked) == {1, 2}
 
 
 def test_recipe_reaches_the_net(studies, windows):

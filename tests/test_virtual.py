@@ -5,6 +5,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import mne_funcmap as mf
 from mne_funcmap.nets.reconstruction import ResidualTransformer
+from mne_funcmap.predictions import NOT_PREDICTED
 from mne_funcmap.reconstructor import MaskedRegionReconstructor
 from mne_funcmap.virtual import add_channels, find_centres
 
@@ -114,6 +115,47 @@ def test_volts_are_of_the_scale_in_training(fitted, coupled, real):
     (found,) = make_rec(max_epochs=2).fit(X).add_region([take_away(real, "B")], "B")
     ratio = found.get_data(picks=["B-virtual1"]) / signals[0]
     assert_allclose(np.median(ratio), 10, rtol=0.02)
+
+
+def test_when_sources_are_not_usable(fitted, real):
+    raw = take_away(real, "B")
+    raw.annotations.append(raw.first_time + 4.0, 2.0, "BAD_x", ch_names=[["C1"]])
+    (found,) = fitted.add_region([raw], "B", n_channels=2)
+    (missing,) = [a for a in found.annotations if a["description"] == NOT_PREDICTED]
+    assert missing["ch_names"] == ("B-virtual1", "B-virtual2")
+    assert missing["onset"] == pytest.approx(raw.first_time + 4.0)
+    assert missing["duration"] == pytest.approx(2.0)
+    assert (found.get_data(picks=["B-virtual1"])[0, 400:600] == 0).all()
+    epochs = make_epochs(take_away(real, "B"))
+    epochs._data[3, 0] = 0.0
+    with pytest.raises(
+        ValueError, match=r"recording 0 .*epochs .*outside of 'B'.* 3\."
+    ):
+        fitted.add_region([epochs], "B")
+    raw._data[0, ::50] = np.nan
+    with pytest.raises(ValueError, match="all 6 channels outside of 'B' are usable"):
+        fitted.adapt([real]).add_region([raw], "B")
+
+
+def test_type_is_that_of_the_sources(fitted, real):
+    raw = take_away(real, "B")
+    raw.set_channel_types(dict.fromkeys(raw.ch_names, "ecog"), on_unit_change="ignore")
+    info = mne.create_info(["STI"], raw.info["sfreq"], "stim")
+    trigger = mne.io.RawArray(np.zeros((1, raw.n_times)), info, verbose="error")
+    trigger.add_channels([raw], force_update_info=True)
+    (found,) = fitted.add_region([mf.set_regions(trigger, mf.get_regions(raw))], "B")
+    assert found.get_channel_types(["B-virtual1"]) == ["ecog"]
+
+
+def test_training_recording_of_nothing_else(make_coupled):
+    X = [make_coupled("sub-1", "AB"), make_coupled("sub-2", "A")]
+    rec = make_rec().fit(X)
+    with pytest.raises(ValueError, match="recording 0 .*'sub-2'.*are in 'A': there is"):
+        rec.add_region(X[1:], "A")
+    bare = X[1].copy().set_annotations(None)
+    for method in (rec.transform, lambda X: rec.add_region(X, "B")):
+        with pytest.raises(ValueError, match="No good channel of recording 0 .*region"):
+            method([bare])
 
 
 def test_region_that_was_recorded(fitted, real):
@@ -270,7 +312,7 @@ def test_impossible_number_of_centres(n_centres):
 def test_epochs_end_to_end(real):
     epochs = make_epochs(real)
     volts = np.arange(2 * 1200.0).reshape(2, -1)
-    found = add_channels(epochs, ["X1", "X2"], "X", volts)
+    found = add_channels(epochs, ["X1", "X2"], "X", "seeg", volts)
     assert_array_equal(found.get_data(picks=["X2"])[3, 0], volts[1, 300:400])
-    raw = add_channels(real, ["X1", "X2"], "X", volts)
+    raw = add_channels(real, ["X1", "X2"], "X", "seeg", volts)
     assert_array_equal(raw.get_data(picks=["X1", "X2"]), volts)

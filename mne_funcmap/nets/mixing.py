@@ -206,7 +206,7 @@ class LinearPath(nn.Module):
         eye = torch.eye(self.n_latents, device=precision.device)
         return torch.linalg.cholesky(precision + eye)
 
-    def apply(self, windows, weights):
+    def combine(self, windows, weights):
         """Filter and sum windows.
 
         Parameters

@@ -297,8 +297,8 @@ class MixedTransformer(nn.Module):
         item = torch.arange(len(windows), device=windows.device)[:, None]
         weights = self.linear(identity, is_source, targets)
         estimate = self.linear.estimate(identity, is_source)
-        prediction = self.linear.apply(windows, weights)
-        latents = self.linear.apply(windows, estimate)
+        prediction = self.linear.combine(windows, weights)
+        latents = self.linear.combine(windows, estimate)
         rest = self.residual(latents, prediction, identity[item, targets])
         return prediction + rest
 
