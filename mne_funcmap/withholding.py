@@ -109,8 +109,8 @@ class WithheldBatches:
     @classmethod
     def count(cls, n_items, batch_size):
         """Return the number of batches of an epoch."""
-        n_passes = max(1, -(-cls.MIN_BATCHES * batch_size // n_items))
-        return n_passes * -(-n_items // batch_size)
+        of_a_pass = -(-n_items // batch_size)
+        return of_a_pass * -(-cls.MIN_BATCHES // of_a_pass)
 
     def __len__(self):
         return self.count(len(self.dataset), self.batch_size)

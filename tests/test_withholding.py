@@ -93,9 +93,12 @@ def test_batches(studies):
     # the smallest come first
     assert [given["identity"].shape[1] for given, _ in batches] == [3, 5]
     iterator = WithheldBatches(data, batch_size=2, seed=0)
-    assert len(iterator) == WithheldBatches.count(3, 2) == len(list(iterator)) == 14
+    assert len(iterator) == WithheldBatches.count(3, 2) == len(list(iterator)) == 10
     sizes = [len(given["identity"]) for given, _ in iterator]
-    assert sum(sizes) == 7 * 3
+    assert sum(sizes) == 5 * 3
+    assert [WithheldBatches.count(n, 8) for n in (1, 8, 9, 65, 800)] == [
+        *[10, 10, 10, 18, 100]
+    ]
     orders = [
         [
             given["identity"].sum().item()
