@@ -106,7 +106,12 @@ def score_cases(weights, truth, centre):
         As by `score_moments`, of targets that are no padding.
     """
     targets, counts = truth["targets"].flatten(1), truth["counts"].flatten(1)
-    found = score_moments(weights.flatten(1, 2), truth["moments"], targets, centre)
+    # padding of cases is moved to the end and cut off: it may be most of them
+    order = counts.int().argsort(dim=1, descending=True, stable=True)
+    order = order[:, : int(counts.sum(dim=1).max())]
+    item = torch.arange(len(order), device=order.device)[:, None]
+    weights, counts = weights.flatten(1, 2)[item, order], counts[item, order]
+    found = score_moments(weights, truth["moments"], targets[item, order], centre)
     return tuple(values[counts] for values in found)
 
 
