@@ -418,7 +418,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         ValueError
             If the file is damaged or holds something else.
         """
-        device = resolve_device(device)
+        resolve_device(device)  # or say that there is none
         header, tensors = load_model(path, cls.__name__)
         try:
             return cls._unpack(header, tensors, device)
