@@ -255,6 +255,7 @@ def _train_residual(linear, train, valid, recipe, settings):
         valid,
         recipe=recipe,
         patience=RESIDUAL_PATIENCE,
+        threshold=MIN_GAIN,
         callbacks=[],
         net_params={},
         device=settings.device,

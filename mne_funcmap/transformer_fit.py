@@ -156,6 +156,7 @@ def train_transformer(
     net_params,
     device,
     seed,
+    threshold=1e-4,
 ):
     """Train a transformer, and keep the weights of its best epoch.
 
@@ -182,6 +183,8 @@ def train_transformer(
         Where to compute.
     seed : int
         Seed.
+    threshold : float
+        By what share an error must be lower to count as that.
 
     Returns
     -------
@@ -191,7 +194,11 @@ def train_transformer(
     judges = []
     if valid is not None:
         stop = EarlyStopping(
-            "valid_nmse", patience=patience, load_best=True, sink=logger.debug
+            "valid_nmse",
+            patience=patience,
+            threshold=threshold,
+            load_best=True,
+            sink=logger.debug,
         )
         judges = [("score", WindowScore(valid)), ("stop", stop)]
     n_windows = min(len(train), recipe.get("max_windows", len(train)))
