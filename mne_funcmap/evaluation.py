@@ -6,13 +6,12 @@ from joblib import Parallel, delayed
 from mne.utils import ProgressBar
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold
-from sklearn.utils import check_random_state
 
 from .recordings import check_recordings, list_channels
+from .resampling import compare_models, weigh_subjects
 from .subjects import get_subjects
 
 CHANNEL = ["subject", "recording", "ch_name"]
-LEVEL = 95  # percent, of intervals
 
 
 def cross_val_regions(
@@ -51,7 +50,7 @@ def cross_val_regions(
     """
     recordings = check_recordings(X)
     groups = get_subjects(recordings) if groups is None else np.asarray(groups)
-    splits = list(_check_cv(cv, groups).split(recordings, groups=groups))
+    splits = list(check_cv(cv, groups).split(recordings, groups=groups))
     channels = list_channels(recordings, picks=picks, y=y)
     tasks = [
         (name, fold, train, test)
@@ -107,31 +106,33 @@ def summarize(predictions, *, baselines=(), n_resamples=10_000, random_state=0):
     a draw is left out of it.
     """
     models = list(dict.fromkeys(predictions["model"]))
-    unknown = [name for name in baselines if name not in models]
-    if unknown:
-        raise ValueError(f"Baselines {unknown} are not among the models {models}.")
     right, total = _count_right(predictions, models)
-    rng = check_random_state(random_state)
-    n_subjects = len(total)
-    draws = rng.multinomial(
-        n_subjects, np.full(n_subjects, 1 / n_subjects), n_resamples
-    )
-    weights = np.vstack([np.ones(n_subjects), draws])  # the first are the data
+    weights = weigh_subjects(len(total), n_resamples, random_state)
     scores = np.array([_score(weights, counts, total) for counts in right])
-    table = {"model": models}
-    columns = ("balanced_accuracy", "low", "high")
-    table |= dict(zip(columns, _describe(scores), strict=True))
-    if len(baselines):
-        best = max(baselines, key=lambda name: scores[models.index(name), 0])
-        difference = scores - scores[models.index(best)]
-        columns = ("difference", "diff_low", "diff_high")
-        table |= dict(zip(columns, _describe(difference), strict=True))
-        table["baseline"] = best
+    table = compare_models(models, scores, baselines, "balanced_accuracy")
     return pd.DataFrame(table | {"chance": 1 / total.shape[1]})
 
 
-def _check_cv(cv, groups):
-    """Return the splitter, or say that there are too few subjects for it."""
+def check_cv(cv, groups):
+    """Return the splitter, or say that there are too few subjects for it.
+
+    Parameters
+    ----------
+    cv : None | cross-validation generator
+        None stands for ``GroupKFold(5)``.
+    groups : ndarray of str, shape (n_recordings,)
+        What is held out as a whole.
+
+    Returns
+    -------
+    cv : cross-validation generator
+        The splitter.
+
+    Raises
+    ------
+    ValueError
+        If there are too few groups.
+    """
     cv = GroupKFold(5) if cv is None else cv
     n_groups, n_splits = len(np.unique(groups)), cv.get_n_splits(groups=groups)
     if n_groups < 2 or n_groups < n_splits:
@@ -203,10 +204,3 @@ def _score(weights, right, total):
     n_right, n_total = weights @ right, weights @ total
     share = n_right / np.where(n_total > 0, n_total, np.nan)
     return np.nanmean(share, axis=1)
-
-
-def _describe(values):
-    """Return the value on the data and the interval, each (n_models,)."""
-    tail = (100 - LEVEL) / 2
-    low, high = np.percentile(values[:, 1:], [tail, 100 - tail], axis=1)
-    return values[:, 0], low, high

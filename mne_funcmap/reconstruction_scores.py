@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from mne.io import BaseRaw
 from sklearn.base import clone
-from sklearn.model_selection import GroupKFold
-from sklearn.utils import check_random_state
 
-from .evaluation import LEVEL
+from .evaluation import check_cv
 from .recordings import check_recordings
+from .resampling import compare_models, weigh_subjects
 from .subjects import get_subject, get_subjects
 
 ADAPTED = "adapted"
@@ -28,7 +28,17 @@ def split_begin(recording, seconds):
     -------
     begin, rest : mne.io.Raw
         Copies of what is before and after.
+
+    Raises
+    ------
+    ValueError
+        If it is not Raw, or too short.
     """
+    if not isinstance(recording, BaseRaw) or recording.times[-1] <= seconds:
+        raise ValueError(
+            f"Expected Raw of more than {seconds:g} s, the first of which tell what "
+            f"channels are, got {recording!r}. Leave it out, or set other seconds."
+        )
     step = 1 / recording.info["sfreq"]
     begin = recording.copy().crop(0, seconds - step)
     return begin, recording.copy().crop(seconds)
@@ -67,8 +77,7 @@ def cross_val_reconstruct(
     """
     recordings = check_recordings(X)
     groups = get_subjects(recordings) if groups is None else np.asarray(groups)
-    cv = GroupKFold(5) if cv is None else cv
-    splits = list(cv.split(recordings, groups=groups))
+    splits = list(check_cv(cv, groups).split(recordings, groups=groups))
     tasks = [(name, fold) for name in estimators for fold in range(len(splits))]
     found = Parallel(n_jobs=n_jobs)(
         delayed(_score_fold)(
@@ -113,23 +122,11 @@ def summarize_reconstruction(scores, *, baselines=(), n_resamples=2000, random_s
     counts = by_subject["count"].unstack().loc[models].to_numpy()
     if not (counts == counts[0]).all():
         raise ValueError("Models were not scored on the same channels.")
-    n_subjects = sums.shape[1]
-    draws = check_random_state(random_state).multinomial(
-        n_subjects, np.full(n_subjects, 1 / n_subjects), n_resamples
-    )
-    weights = np.vstack([np.ones(n_subjects), draws])
+    weights = weigh_subjects(sums.shape[1], n_resamples, random_state)
     means = (sums @ weights.T) / (counts @ weights.T)
-    table = {"model": models, "r": means[:, 0]}
-    table["low"], table["high"] = _find_interval(means)
+    table = pd.DataFrame(compare_models(models, means, baselines, "r"))
     nmse = scores.groupby("model")["nmse"].median()
-    table["nmse"] = nmse.loc[models].to_numpy()
-    if len(baselines):
-        best = max(baselines, key=lambda name: means[models.index(name), 0])
-        difference = means - means[models.index(best)]
-        table["difference"] = difference[:, 0]
-        table["diff_low"], table["diff_high"] = _find_interval(difference)
-        table["baseline"] = best
-    return pd.DataFrame(table)
+    return table.assign(nmse=nmse.loc[models].to_numpy())
 
 
 def _score_fold(name, estimator, recordings, groups, train, test, seconds):
@@ -157,9 +154,3 @@ def _can_adapt(model, recordings):
         and (model.query, model.architecture) == ("channel", "mixed")
         and None not in map(get_subject, recordings)
     )
-
-
-def _find_interval(values):
-    """Return the interval of resampled values, each (n_models,)."""
-    tail = (100 - LEVEL) / 2
-    return np.percentile(values[:, 1:], [tail, 100 - tail], axis=1)

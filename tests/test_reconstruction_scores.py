@@ -1,3 +1,4 @@
+import mne
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +8,6 @@ from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 import mne_funcmap as mf
 from mne_funcmap import demo_reconstruction
-from mne_funcmap.nets.reconstruction import ResidualTransformer
 from mne_funcmap.reconstruction_scores import (
     cross_val_reconstruct,
     split_begin,
@@ -74,13 +74,6 @@ def X(make_coupled):
 def make_small(identity="region", **params):
     params = {"identity_duration": 2.0, "max_epochs": 1, "n_latents": 4} | params
     return MaskedRegionReconstructor(identity, **params)
-
-
-@pytest.fixture
-def short_training(monkeypatch):
-    """The transformer beside the linear path has little to learn here."""
-    monkeypatch.setitem(ResidualTransformer.RECIPE, "max_epochs", 1)
-    monkeypatch.setitem(ResidualTransformer.RECIPE, "max_windows", 16)
 
 
 # Cross-validation
@@ -166,6 +159,28 @@ def test_adapted_models_have_rows_of_their_own(X):
         assert_array_equal(mf.get_subjects(begins), mf.get_subjects(rests))
 
 
+def test_recordings_without_a_begin(X):
+    model = {"m": Logged([])}
+    with pytest.raises(ValueError, match=r"Raw of more than 9 s.*RawArray .*6\.0 s"):
+        cross_val_reconstruct(model, X, cv=GroupKFold(2), seconds=9.0)
+    epochs = [mne.make_fixed_length_epochs(raw, 1.0, verbose="error") for raw in X]
+    with pytest.raises(ValueError, match="Expected Raw .*Epochs"):
+        cross_val_reconstruct(model, epochs, cv=GroupKFold(2), seconds=0.5)
+
+
+def test_too_few_subjects_for_the_folds(X):
+    with pytest.raises(ValueError, match=r"4 subject\(s\), too few for 5 folds"):
+        cross_val_reconstruct({"m": Logged([])}, X)
+
+
+def test_unknown_baseline(X):
+    scores = cross_val_reconstruct(
+        {"region": make_small()}, X, cv=GroupKFold(2), seconds=2.0
+    )
+    with pytest.raises(ValueError, match=r"Baselines \['ridge'\] are not among"):
+        summarize_reconstruction(scores, baselines=["ridge"])
+
+
 def test_what_cannot_be_adapted(X):
     for model in (ByRegion([]), Published([])):
         scores = cross_val_reconstruct({"m": model}, X, cv=GroupKFold(2), seconds=2.0)
@@ -186,7 +201,7 @@ def test_groups_in_place_of_subjects(X):
     assert set(scores["subject"]) == set("abcd")
 
 
-def test_reconstructors_are_scored(X, short_training):
+def test_reconstructors_are_scored(X):
     models = {
         "small": make_small(),
         "mean": mf.baselines.MeanPrediction(identity_duration=2.0),
@@ -350,7 +365,7 @@ def test_plot_beyond_the_end(X, plt):
 
 
 @pytest.fixture
-def small_demo(monkeypatch, short_training):
+def small_demo(monkeypatch):
     """Small models and simulated recordings."""
     small = {"n_subjects": 3, "duration": 9.0, "sfreq": 400.0, "n_channels": 1}
     monkeypatch.setattr(
