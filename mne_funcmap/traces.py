@@ -1,7 +1,8 @@
 """Figures of withheld channels: what was recorded and what was predicted."""
 
 import numpy as np
-from mne.viz.utils import plt_show
+
+from .viz import finish_figure, import_pyplot
 
 COLORS = ("#555555", "#D55E00")  # recorded, predicted
 MICRO = 1e6
@@ -42,8 +43,7 @@ def plot_reconstruction(
     fig : matplotlib.figure.Figure
         The figure.
     """
-    import matplotlib.pyplot as plt
-
+    plt = import_pyplot()
     fig, axes = plt.subplots(
         len(picks),
         1,
@@ -68,5 +68,4 @@ def plot_reconstruction(
     axes[-1, 0].set_xlabel("time (s); amplitudes in microvolts")
     if title is not None:
         fig.suptitle(title, x=0.01, ha="left")
-    plt_show(show)
-    return fig
+    return finish_figure(fig, show)

@@ -65,7 +65,7 @@ def plot_embedding(
     >>> emb = mf.FunctionalEmbedder(max_epochs=5, random_state=0).fit(X)
     >>> fig = mf.plot_embedding(emb.to_frame(X), show=False)
     """
-    plt = _import_pyplot()
+    plt = import_pyplot()
     embeddings = _get_embeddings(frame, color, marker)
     if method not in ("pca", "tsne"):
         raise ValueError(f"method must be 'pca' or 'tsne', got {method!r}.")
@@ -83,7 +83,7 @@ def plot_embedding(
     axes.set(xlabel=labels[0], ylabel=labels[1], xticks=[], yticks=[])
     axes.spines[["top", "right"]].set_visible(False)
     _add_legend(axes, color, palette, marker, shapes)
-    return _finish(axes.figure, show)
+    return finish_figure(axes.figure, show)
 
 
 def plot_scores(summary, *, title=None, axes=None, show=True):
@@ -105,7 +105,7 @@ def plot_scores(summary, *, title=None, axes=None, show=True):
     fig : matplotlib.figure.Figure
         The figure.
     """
-    plt = _import_pyplot()
+    plt = import_pyplot()
     if axes is None:
         size = (7.0, 1.2 + 0.34 * len(summary))
         _, axes = plt.subplots(figsize=size, layout="constrained")
@@ -124,7 +124,7 @@ def plot_scores(summary, *, title=None, axes=None, show=True):
     axes.set(xlabel="Balanced accuracy (95 % interval over subjects)", title=title)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
-    return _finish(axes.figure, show)
+    return finish_figure(axes.figure, show)
 
 
 def plot_confusion(predictions, *, title=None, axes=None, show=True):
@@ -149,7 +149,7 @@ def plot_confusion(predictions, *, title=None, axes=None, show=True):
     """
     from sklearn.metrics import confusion_matrix
 
-    plt = _import_pyplot()
+    plt = import_pyplot()
     truth, predicted = predictions["region"], predictions["predicted"]
     regions = np.union1d(truth, predicted)
     counts = confusion_matrix(truth, predicted, labels=regions)
@@ -172,10 +172,11 @@ def plot_confusion(predictions, *, title=None, axes=None, show=True):
     axes.set(xlabel="Predicted region", ylabel="Region (channels)", title=title)
     bar = axes.figure.colorbar(image, ax=axes, shrink=0.8)
     bar.set_label("Share of the region's channels")
-    return _finish(axes.figure, show)
+    return finish_figure(axes.figure, show)
 
 
-def _import_pyplot():
+def import_pyplot():
+    """Return matplotlib.pyplot, or say how to install it."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -339,7 +340,7 @@ def _write_shares(axes, shares):
         axes.text(column, row, text, ha="center", va="center", color=color, fontsize=9)
 
 
-def _finish(fig, show):
+def finish_figure(fig, show):
     """Show the figure if wanted, and return it."""
     plt_show(show, fig=fig)
     return fig
