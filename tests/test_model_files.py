@@ -16,7 +16,6 @@ import mne_funcmap as mf
 from mne_funcmap import networks
 from mne_funcmap.embedder import FunctionalEmbedder
 from mne_funcmap.identity import IdentityUnion, RegionIdentity
-from mne_funcmap.nets.reconstruction import ResidualTransformer
 from mne_funcmap.reconstructor import MaskedRegionReconstructor
 
 SMALL = {"n_dim": 8, "n_heads": 2, "n_layers": 1, "n_forward": 16}
@@ -52,15 +51,6 @@ def make_recording(make_coupled, subject, seed):
     ch_pos = dict(zip(raw.ch_names, points, strict=True))
     montage = mne.channels.make_dig_montage(ch_pos, coord_frame="mni_tal")
     return raw.set_montage(montage, verbose="error")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def short_training():
-    """The transformer beside the linear path has little to learn here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(ResidualTransformer.RECIPE, "max_epochs", 1)
-        patch.setitem(ResidualTransformer.RECIPE, "max_windows", 16)
-        yield
 
 
 @pytest.fixture(scope="module")

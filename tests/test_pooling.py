@@ -8,7 +8,6 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 import mne_funcmap as mf
-from mne_funcmap.nets.reconstruction import ResidualTransformer
 from mne_funcmap.pooling import WindowPooler
 from mne_funcmap.reconstructor import MaskedRegionReconstructor
 
@@ -100,14 +99,7 @@ def make_small(**params):
     return MaskedRegionReconstructor("region", **params)
 
 
-@pytest.fixture
-def short_training(monkeypatch):
-    """The transformer beside the linear path has little to learn here."""
-    monkeypatch.setitem(ResidualTransformer.RECIPE, "max_epochs", 1)
-    monkeypatch.setitem(ResidualTransformer.RECIPE, "max_windows", 16)
-
-
-def test_conditions_are_decoded(conditions, short_training):
+def test_conditions_are_decoded(conditions):
     X, y = conditions
     rec = FrozenEstimator(make_small().fit(X[:4]))
     pipeline = make_pipeline(rec, WindowPooler(), LogisticRegression())
@@ -117,7 +109,7 @@ def test_conditions_are_decoded(conditions, short_training):
     assert scores.mean() > 0.8
 
 
-def test_reconstructor_is_fitted_in_a_pipeline(conditions, short_training):
+def test_reconstructor_is_fitted_in_a_pipeline(conditions):
     X, y = conditions
     pipeline = make_pipeline(make_small(), WindowPooler(), LogisticRegression())
     groups = mf.get_subjects(X)
@@ -125,7 +117,7 @@ def test_reconstructor_is_fitted_in_a_pipeline(conditions, short_training):
     assert scores.mean() > 0.8
 
 
-def test_features_are_those_of_windows(conditions, short_training):
+def test_features_are_those_of_windows(conditions):
     X, _ = conditions
     rec = make_small().fit(X[:4])
     steady, bursts = rec.transform(X[4:6])

@@ -86,14 +86,6 @@ class OddIdentity(TransformerMixin, BaseEstimator):
         return values
 
 
-@pytest.fixture(scope="module", autouse=True)
-def short_training():
-    """The transformer beside the linear path has little to learn here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(ResidualTransformer.RECIPE, "max_epochs", 2)
-        yield
-
-
 @pytest.fixture
 def X(make_coupled):
     """Small recordings of four subjects; three to train on."""

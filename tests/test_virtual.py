@@ -4,7 +4,6 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import mne_funcmap as mf
-from mne_funcmap.nets.reconstruction import ResidualTransformer
 from mne_funcmap.predictions import NOT_PREDICTED
 from mne_funcmap.reconstructor import MaskedRegionReconstructor
 from mne_funcmap.virtual import add_channels, find_centres
@@ -17,15 +16,6 @@ def make_rec(identity="region", **params):
 
 def make_epochs(raw, duration=1.0):
     return mne.make_fixed_length_epochs(raw, duration, preload=True, verbose="error")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def short_training():
-    """The transformer beside the linear path has little to learn here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(ResidualTransformer.RECIPE, "max_epochs", 1)
-        patch.setitem(ResidualTransformer.RECIPE, "max_windows", 16)
-        yield
 
 
 @pytest.fixture(scope="module")
