@@ -49,8 +49,13 @@ class Clock(Callback):
         if self.seconds < np.inf:
             sys.stdout.write(f"  {elapsed:.0f} s: r = {r:.3f}\n")
             sys.stdout.flush()
-            if self.reached or elapsed > self.seconds:
+            if self.reached:
                 raise KeyboardInterrupt
+
+    def on_batch_end(self, net, **kwargs):
+        """Stop when time is over."""
+        if time.perf_counter() - self.start > self.seconds:
+            raise KeyboardInterrupt
 
 
 def time_score(model, X):

@@ -5,10 +5,9 @@ import pandas as pd
 from joblib import Parallel, delayed
 from mne.utils import ProgressBar
 from sklearn.base import clone
-from sklearn.model_selection import GroupKFold
 
 from .recordings import check_recordings, list_channels
-from .resampling import compare_models, weigh_subjects
+from .resampling import check_cv, compare_models, weigh_subjects
 from .subjects import get_subjects
 
 CHANNEL = ["subject", "recording", "ch_name"]
@@ -111,36 +110,6 @@ def summarize(predictions, *, baselines=(), n_resamples=10_000, random_state=0):
     scores = np.array([_score(weights, counts, total) for counts in right])
     table = compare_models(models, scores, baselines, "balanced_accuracy")
     return pd.DataFrame(table | {"chance": 1 / total.shape[1]})
-
-
-def check_cv(cv, groups):
-    """Return the splitter, or say that there are too few subjects for it.
-
-    Parameters
-    ----------
-    cv : None | cross-validation generator
-        None stands for ``GroupKFold(5)``.
-    groups : ndarray of str, shape (n_recordings,)
-        What is held out as a whole.
-
-    Returns
-    -------
-    cv : cross-validation generator
-        The splitter.
-
-    Raises
-    ------
-    ValueError
-        If there are too few groups.
-    """
-    cv = GroupKFold(5) if cv is None else cv
-    n_groups, n_splits = len(np.unique(groups)), cv.get_n_splits(groups=groups)
-    if n_groups < 2 or n_groups < n_splits:
-        raise ValueError(
-            f"X has recordings of {n_groups} subject(s), too few for {n_splits} folds. "
-            "Give more subjects, or cv=GroupKFold(n) with n between 2 and their number."
-        )
-    return cv
 
 
 def _predict_fold(estimator, recordings, y, train, test):

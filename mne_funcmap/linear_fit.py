@@ -12,42 +12,30 @@ from skorch.callbacks import EarlyStopping, GradientNormClipping, LRScheduler
 from .adaptation import WeightPrior, learn_prior
 from .moments import MomentLoss, join_parts
 from .nets.mixing import FilterBank, LinearPath
-from .training import seeded_torch
+from .settings import Settings
+from .training import check_trained, seeded_torch
 from .withholding import WithheldBatches, WithheldScore
 
 
 @dataclass(frozen=True)
-class LinearRecipe:
-    """What the training of a linear path needs.
+class LinearFit:
+    """Training of the linear path of a reconstructor.
 
     Attributes
     ----------
     withhold : callable
         From a list of `Study`, and a seed to train with, to `WithheldRegions`.
-    module : dict
-        Parameters of `LinearPath`.
-    recipe : dict
-        ``max_epochs``, ``batch_size``, ``lr`` and ``weight_decay``.
-    patience : int
-        Epochs without a better score after which the search ends.
-    net_params : dict
-        Further parameters of the skorch net.
-    callbacks : list
-        Further callbacks.
-    device : str
-        Where to compute.
-    seed : int
-        Seed.
+    settings : Settings
+        How networks are made and trained.
     """
 
     withhold: callable
-    module: dict
-    recipe: dict
-    patience: int
-    net_params: dict
-    callbacks: list
-    device: str
-    seed: int
+    settings: Settings
+
+    @property
+    def recipe(self):
+        """What training goes by, a dict."""
+        return LinearPath.RECIPE | self.settings.recipe
 
     def train(self, studies, n_epochs, callbacks=()):
         """Train a linear path.
@@ -66,46 +54,48 @@ class LinearRecipe:
         net : skorch.NeuralNet
             The trained net.
         """
-        regions = self.withhold(_join_studies(studies), self.seed)
-        n_batches = WithheldBatches.count(len(regions), self.recipe["batch_size"])
+        settings, recipe = self.settings, self.recipe
+        regions = self.withhold(_join_studies(studies), settings.seed)
+        n_batches = WithheldBatches.count(len(regions), recipe["batch_size"])
         schedule = LRScheduler(
             torch.optim.lr_scheduler.OneCycleLR,
-            max_lr=self.recipe["lr"],
+            max_lr=recipe["lr"],
             total_steps=n_epochs * n_batches + 1,  # of exactly 10, torch fails
             pct_start=0.1,
             step_every="batch",
         )
         params = {
             "module": LinearPath,
-            **{f"module__{name}": value for name, value in self.module.items()},
+            **{f"module__{name}": value for name, value in settings.linear.items()},
             "criterion": MomentLoss,
             "criterion__centre": self._make_bank().centre,
             "optimizer": torch.optim.AdamW,
-            "optimizer__weight_decay": self.recipe["weight_decay"],
-            "lr": self.recipe["lr"],
+            "optimizer__weight_decay": recipe["weight_decay"],
+            "lr": recipe["lr"],
             "max_epochs": n_epochs,
-            "batch_size": self.recipe["batch_size"],
-            "iterator_train": partial(WithheldBatches, seed=self.seed),
+            "batch_size": recipe["batch_size"],
+            "iterator_train": partial(WithheldBatches, seed=settings.seed),
             "iterator_valid": WithheldBatches,
             "train_split": None,
             "callbacks": [
                 ("clip", GradientNormClipping(1.0)),
                 ("schedule", schedule),
                 *callbacks,
-                *self.callbacks,
+                *settings.callbacks,
             ],
-            "device": self.device,
+            "device": settings.device,
             "verbose": 0,
         }
-        with seeded_torch(self.seed):
-            net = NeuralNet(**params | self.net_params).initialize()
-            net.partial_fit(regions)
-        losses = net.history[:, "train_loss"]
-        if not np.isfinite(losses).all():
-            raise RuntimeError(
-                f"The training diverged: the loss of epoch {len(losses)} is "
-                f"{losses[-1]}. Lower lr, or check the signals."
-            )
+        with seeded_torch(settings.seed):
+            net = NeuralNet(**params | settings.net_params).initialize()
+            try:
+                net.partial_fit(regions)
+            except torch.linalg.LinAlgError as error:
+                raise RuntimeError(
+                    f"The training diverged in epoch {len(net.history)}. Lower lr, or "
+                    "check the signals."
+                ) from error
+        check_trained(net)
         return net
 
     def search(self, train, valid):
@@ -127,7 +117,7 @@ class LinearRecipe:
         stop = EarlyStopping(
             "valid_r",
             lower_is_better=False,
-            patience=self.patience,
+            patience=self.settings.patience,
             load_best=True,
             sink=logger.debug,
         )
@@ -150,9 +140,9 @@ class LinearRecipe:
         prior : WeightPrior
             The prior of weights; untrained without recordings of two parts.
         """
-        with seeded_torch(self.seed):
+        with seeded_torch(self.settings.seed):
             prior = WeightPrior(
-                n_identity=self.module["n_identity"],
+                n_identity=self.settings.n_identity,
                 n_filters=self._make_bank().n_filters,
             )
         cases = []
@@ -165,11 +155,11 @@ class LinearRecipe:
                 ]
         if cases:
             centre = net.module_.bank.centre
-            learn_prior(prior, cases, centre=centre, seed=self.seed)
+            learn_prior(prior, cases, centre=centre, seed=self.settings.seed)
         return prior
 
     def _make_bank(self):
-        return FilterBank(self.module["sfreq"], self.module["n_times"])
+        return FilterBank(self.settings.sfreq, self.settings.n_times)
 
 
 def read_weights(net, study, is_target):

@@ -11,11 +11,12 @@ from .nets.mixing import LinearPath
 from .nets.reconstruction import MixedTransformer, RegionTransformer
 from .networks import Networks
 from .persistence import check_params
+from .region_summary import RegionSummary
 from .studies import Study, group_studies
 from .training import make_restored, read_module_params, seeded_torch
 
 # attributes of a reconstructor that JSON can hold
-PLAIN = ("n_times_", "sfreq_", "identity_scale_")
+PLAIN = ("n_times_", "sfreq_")
 # what unpacking a damaged file may raise
 DAMAGE = (KeyError, TypeError, AttributeError, IndexError, RuntimeError, ValueError)
 FITTED = ("coord_frame_", "regions_")  # of identities that learn little
@@ -43,9 +44,9 @@ def pack_reconstructor(rec):
     identity, tensors = pack_identity(rec.identity_)
     tensors = join_tensors("identity", tensors) | pack_nets(rec)
     for i, region in enumerate(rec.regions_):
-        values = np.ascontiguousarray(rec.region_identities_[region])
+        values = np.ascontiguousarray(rec.region_summary_.identities[region])
         tensors[f"region.{i}"] = torch.from_numpy(values)
-    tensors["identity_mean"] = torch.from_numpy(rec.identity_mean_)
+    tensors["identity_mean"] = torch.from_numpy(rec.scaled_identity_.mean)
     studies = [
         pack_study(study) for name in sorted(rec.adapted_) for study in rec.known_[name]
     ]
@@ -54,8 +55,9 @@ def pack_reconstructor(rec):
     header = {name: getattr(rec, name) for name in PLAIN} | {
         "params": params,
         "identity": identity,
+        "identity_scale": rec.scaled_identity_.scale,
         "regions": rec.regions_.tolist(),
-        "scales": [rec.region_scales_[region] for region in rec.regions_],
+        "scales": [rec.region_summary_.scales[region] for region in rec.regions_],
         "studies": [of_study for of_study, _ in studies],
         "networks": {"n_epochs": rec.n_epochs_, "valid_r": rec.valid_r_},
     }
@@ -196,6 +198,27 @@ def unpack_identity(header, tensors, device):
         setattr(identity, name, np.array(value) if name == "regions_" else value)
     identity.is_fitted_ = True
     return identity
+
+
+def unpack_regions(regions, scales, tensors):
+    """Return the summary of regions that a model file holds.
+
+    Parameters
+    ----------
+    regions : sequence of str
+        The regions.
+    scales : list of float
+        Their scales in volts.
+    tensors : dict of str to torch.Tensor
+        As by `pack_reconstructor`.
+
+    Returns
+    -------
+    summary : RegionSummary
+        The summary.
+    """
+    identities = {r: tensors[f"region.{i}"].numpy() for i, r in enumerate(regions)}
+    return RegionSummary(identities, dict(zip(regions, scales, strict=True)))
 
 
 def pack_study(study):

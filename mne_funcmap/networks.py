@@ -1,7 +1,7 @@
 """Which networks a reconstructor consists of, and their training."""
 
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -9,18 +9,9 @@ from mne.utils import logger
 
 from .adaptation import WeightPrior
 from .holding_out import split_studies, split_windows
-from .linear_fit import LinearRecipe
-from .nets.mixing import LinearPath
-from .nets.reconstruction import (
-    MixedTransformer,
-    RegionTransformer,
-    ResidualTransformer,
-)
-from .transformer_fit import (
-    WithheldWindows,
-    score_windows,
-    train_transformer,
-)
+from .linear_fit import LinearFit
+from .nets.reconstruction import MixedTransformer, RegionTransformer
+from .transformer_fit import WithheldWindows, score_windows, train_transformer
 from .withholding import WithheldRegions
 
 RESIDUAL_PATIENCE = 4
@@ -68,56 +59,6 @@ class Task:
         return WithheldWindows(self.studies, windows, self.targets, self.queries, seed)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How networks are made and trained.
-
-    Attributes
-    ----------
-    n_identity, sfreq, n_times
-        What every network is told, as for `LinearPath`.
-    n_latents : int
-        Number of latent sources of the linear path.
-    recipe : dict
-        What users set of ``max_epochs``, ``batch_size``, ``lr`` and ``weight_decay``.
-    patience : int
-        Epochs without improvement after which training stops.
-    callbacks : list
-        Further callbacks of skorch.
-    net_params : dict
-        Further parameters of the skorch net.
-    device : str
-        Where to compute.
-    seed : int
-        Seed.
-    """
-
-    n_identity: int
-    sfreq: float
-    n_times: int
-    n_latents: int
-    recipe: dict
-    patience: int
-    callbacks: list
-    net_params: dict
-    device: str
-    seed: int
-
-    @property
-    def module(self):
-        """Parameters of every network."""
-        return {
-            "n_identity": self.n_identity,
-            "sfreq": self.sfreq,
-            "n_times": self.n_times,
-        }
-
-    @property
-    def linear(self):
-        """Parameters of the linear path, and of what stands beside it."""
-        return self.module | {"n_latents": self.n_latents}
-
-
 @dataclass
 class Networks:
     """Trained networks of a reconstructor, and what their training told.
@@ -157,7 +98,7 @@ def train_networks(architecture, task, settings):
     task : Task
         What to train on.
     settings : Settings
-        How.
+        How they are made and trained.
 
     Returns
     -------
@@ -172,34 +113,14 @@ def train_networks(architecture, task, settings):
 def _train_transformer(task, settings):
     """Train the transformer of the paper."""
     train, valid = task.withhold_windows(settings.seed)
-    net = train_transformer(
-        RegionTransformer,
-        settings.module,
-        train,
-        valid,
-        recipe=RegionTransformer.RECIPE | settings.recipe,
-        patience=settings.patience,
-        callbacks=settings.callbacks,
-        net_params=settings.net_params,
-        device=settings.device,
-        seed=settings.seed,
-    )
+    net = train_transformer(RegionTransformer, settings.module, train, valid, settings)
     r = {"transformer": score_windows(net, valid)[1]}
     return Networks(net, n_epochs=len(net.history), valid_r=r)
 
 
 def _train_mixed(task, settings):
     """Train the linear path, how it adapts, and a transformer of what it leaves."""
-    fit = LinearRecipe(
-        withhold=task.withhold,
-        module=settings.linear,
-        recipe=LinearPath.RECIPE | settings.recipe,
-        patience=settings.patience,
-        net_params=settings.net_params,
-        callbacks=settings.callbacks,
-        device=settings.device,
-        seed=settings.seed,
-    )
+    fit = LinearFit(task.withhold, settings)
     if task.split is None:
         n_epochs = fit.recipe["max_epochs"]
         net = fit.train(task.studies, n_epochs)
@@ -223,9 +144,17 @@ def _add_residual(networks, searched, task, settings):
     it helps, it is trained again on all, beside the final one, whose latent sources
     are others.
     """
+    # what users set is for the linear path
+    settings = replace(
+        settings,
+        recipe={},
+        patience=RESIDUAL_PATIENCE,
+        threshold=MIN_GAIN,
+        callbacks=[],
+        net_params={},
+    )
     train, valid = task.withhold_windows(settings.seed)
-    recipe = ResidualTransformer.RECIPE
-    net = _train_residual(searched, train, valid, recipe, settings)
+    net = _train_residual(searched, train, valid, settings)
     alone = deepcopy(net)
     for values in alone.module_.residual.head.parameters():
         values.data = torch.zeros_like(values)
@@ -239,25 +168,13 @@ def _add_residual(networks, searched, task, settings):
     )
     if networks.valid_r["mixed"] > networks.valid_r["linear"] + MIN_GAIN:
         best = int(np.argmin(net.history[:, "valid_nmse"])) + 1
-        recipe = recipe | {"max_epochs": best}
+        settings = replace(settings, recipe={"max_epochs": best})
         networks.residual_net = _train_residual(
-            networks.net, task.withhold_all(settings.seed), None, recipe, settings
+            networks.net, task.withhold_all(settings.seed), None, settings
         )
 
 
-def _train_residual(linear, train, valid, recipe, settings):
+def _train_residual(linear, train, valid, settings):
     """Train a transformer beside a linear path."""
-    # what users set is for the linear path
-    return train_transformer(
-        MixedTransformer,
-        settings.linear | {"linear": deepcopy(linear.module_)},
-        train,
-        valid,
-        recipe=recipe,
-        patience=RESIDUAL_PATIENCE,
-        threshold=MIN_GAIN,
-        callbacks=[],
-        net_params={},
-        device=settings.device,
-        seed=settings.seed,
-    )
+    params = settings.linear | {"linear": deepcopy(linear.module_)}
+    return train_transformer(MixedTransformer, params, train, valid, settings)

@@ -3,24 +3,11 @@
 import numpy as np
 from mne import BaseEpochs
 
+from .labelled import check_labelled
 from .signals import find_windows, read_signals
+from .subjects import describe
 
-
-def check_labelled(ch_names, name):
-    """Raise if a recording has no channels with a region.
-
-    Parameters
-    ----------
-    ch_names : sequence of str
-        Its channels with a region.
-    name : str
-        The recording in messages.
-    """
-    if not len(ch_names):
-        raise ValueError(
-            f"No good channel of {name} has a region. Call set_regions on it, or leave "
-            "it out."
-        )
+MAX_PIECES = 4  # of a training recording
 
 
 def crop_pieces(recording, ch_names, candidates, seconds, name, n_pieces=1):
@@ -65,6 +52,33 @@ def crop_pieces(recording, ch_names, candidates, seconds, name, n_pieces=1):
         for start in starts[spread.round().astype(int)]
     ]
     return pieces, int(starts[0]) + n_times
+
+
+def crop_training_pieces(recordings, channels, seconds):
+    """Crop each training recording to pieces, any of which tells of its channels.
+
+    Parameters
+    ----------
+    recordings : list of mne.io.Raw | list of mne.Epochs
+        The recordings.
+    channels : Channels
+        The table of them.
+    seconds : float
+        How long a piece is.
+
+    Returns
+    -------
+    pieces : list of list of mne.io.Raw | list of list of mne.Epochs
+        Pieces of each recording.
+    """
+    pieces = []
+    for index, recording in enumerate(recordings):
+        names = channels.ch_name[channels.recording == index]
+        name = describe(index, recording)
+        pieces.append(
+            crop_pieces(recording, names, names, seconds, name, MAX_PIECES)[0]
+        )
+    return pieces
 
 
 def _find_epochs(epochs, n_times, seconds, name):

@@ -12,6 +12,16 @@ from mne.utils import warn
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from .labelled import (
+    check_all_labelled,
+    drop_region,
+    drop_unlabelled,
+    find_training_regions,
+    find_withheld,
+    list_labelled,
+    pick_labelled,
+    read_labels,
+)
 from .pieces import crop_pieces
 from .predictions import (
     Prediction,
@@ -28,11 +38,7 @@ from .recordings import (
 from .regions import get_regions, replace_regions
 from .segments import find_segment_length
 from .signals import cut_windows, find_windows, read_signals
-from .studies import (
-    find_channels,
-    pick_labelled,
-    study_recording,
-)
+from .studies import find_channels, study_recording
 from .subjects import describe, get_subject, shorten_list
 
 CHUNK = 256  # windows predicted at a time
@@ -79,7 +85,7 @@ class RegionReconstructor(BaseEstimator):
             check_all_named(recordings, self.picks)
         recordings = drop_unlabelled(recordings, self.picks)
         channels = list_channels(recordings, picks=self.picks)
-        self.regions_ = _find_regions(channels)
+        self.regions_ = find_training_regions(channels)
         self.n_times_, self.sfreq_ = find_segment_length(recordings, self.window, None)
         self._learn(recordings, channels)
         return self
@@ -186,7 +192,7 @@ class RegionReconstructor(BaseEstimator):
             return recordings
         channels = list_channels(recordings, picks=self.picks, y=y)
         return [
-            replace_regions(recording, _read_labels(channels, index))
+            replace_regions(recording, read_labels(channels, index))
             for index, recording in enumerate(recordings)
         ]
 
@@ -196,7 +202,7 @@ class RegionReconstructor(BaseEstimator):
         recordings = self._check(X, y)
         like = (self.n_times_, self.sfreq_)
         find_segment_length(recordings, self.window, like)
-        _check_labelled(recordings, list_channels(recordings, picks=self.picks))
+        check_all_labelled(recordings, list_channels(recordings, picks=self.picks))
         return recordings
 
     def _identify(self, recordings):
@@ -285,7 +291,7 @@ class RegionReconstructor(BaseEstimator):
         kept = {index: one for index, one in enumerate(reference)}
         if hidden is not None:
             kept = {
-                index: _drop_region(one, hidden)
+                index: drop_region(one, hidden)
                 for index, one in kept.items()
                 if set(get_regions(one).values()) != {hidden}
             }
@@ -311,7 +317,7 @@ class RegionReconstructor(BaseEstimator):
     def _reconstruct(self, recordings, regions, reference, *, strict):
         """Predict each region of each recording; yield what was found."""
         channels = list_channels(recordings, picks=self.picks)
-        wanted = _find_wanted(regions, channels)
+        wanted = find_withheld(regions, channels)
         # what is asked for by region must not be looked at, not even to know the rest
         hidden = wanted if self.query == "region" else [None]
         for region in hidden:
@@ -390,120 +396,6 @@ class RegionReconstructor(BaseEstimator):
     def _ask(self, study, ch_names, region):
         """Return what is known of the channels, in the way targets are asked for."""
         return study.take(ch_names)
-
-
-def list_labelled(channels, index, hidden=None):
-    """List the labelled channels of a recording outside a region.
-
-    Parameters
-    ----------
-    channels : Channels
-        The table of the list of recordings.
-    index : int
-        Which of them it is.
-    hidden : str | None
-        The region that is left out.
-
-    Returns
-    -------
-    ch_names : ndarray of str, shape (n_channels,)
-        Their names.
-    """
-    rows = pick_labelled(channels, index)
-    return channels.ch_name[rows[channels.region[rows] != hidden]]
-
-
-def drop_unlabelled(recordings, picks=None):
-    """Leave out channels whose region is not known.
-
-    Parameters
-    ----------
-    recordings : list of mne.io.Raw | list of mne.Epochs
-        The recordings.
-    picks : None | str | list of str
-        Channel types, or names, that take part.
-
-    Returns
-    -------
-    recordings : list of mne.io.Raw | list of mne.Epochs
-        Copies of those that have such channels, beside others.
-    """
-    channels = list_channels(recordings, picks=picks)
-    kept = []
-    for index, recording in enumerate(recordings):
-        of_one = channels.recording == index
-        unlabelled = channels.ch_name[of_one & ~channels.has_region]
-        if 0 < len(unlabelled) < of_one.sum():
-            recording = recording.copy().drop_channels(list(unlabelled))
-        kept.append(recording)
-    return kept
-
-
-def _drop_region(recording, region):
-    """Return a copy of a recording without the channels of a region."""
-    regions = get_regions(recording)
-    hidden = [ch_name for ch_name, found in regions.items() if found == region]
-    return recording.copy().drop_channels(hidden)
-
-
-def _read_labels(channels, index):
-    """Return the regions of a recording, a dict."""
-    rows = pick_labelled(channels, index)
-    return dict(
-        zip(channels.ch_name[rows].tolist(), channels.region[rows], strict=True)
-    )
-
-
-def _find_regions(channels):
-    """Return the regions of the training recordings, two in one of them at least."""
-    regions = np.unique(channels.region[channels.has_region].astype(str))
-    if len(regions) < 2:
-        found = f"only {str(regions[0])!r}" if len(regions) else "none"
-        raise ValueError(
-            f"Expected channels of two regions at least, found {found}. Call "
-            "set_regions on the recordings, or give y."
-        )
-    numbers = [
-        len(set(channels.region[pick_labelled(channels, index)]))
-        for index in np.unique(channels.recording)
-    ]
-    if max(numbers) < 2:
-        raise ValueError(
-            "All labelled channels of each recording are in a single region: there is "
-            "nothing to predict them from. Expected two regions in one recording at "
-            "least."
-        )
-    return regions
-
-
-def _find_wanted(regions, channels):
-    """Return the regions to withhold, which must exist."""
-    found = sorted(set(channels.region[channels.has_region]))
-    if regions is None:
-        return found
-    wanted = [regions] if isinstance(regions, str) else list(regions)
-    missing = [region for region in wanted if region not in found]
-    if missing or not wanted:
-        raise ValueError(
-            f"No recording has a channel in {missing or 'no region'}: the regions of X "
-            f"are {shorten_list(found, 20)}. To predict a region that was never "
-            "recorded, use add_region."
-        )
-    return wanted
-
-
-def _check_labelled(recordings, channels):
-    """Raise unless every recording has channels with a region."""
-    missing = [
-        describe(index, recording)
-        for index, recording in enumerate(recordings)
-        if not len(pick_labelled(channels, index))
-    ]
-    if missing:
-        raise ValueError(
-            f"No good channel of {shorten_list(missing)} has a region. Call "
-            "set_regions on it, or give y."
-        )
 
 
 def _refuse(recording, index, region, strict):

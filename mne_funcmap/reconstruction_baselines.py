@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval
 
+from .labelled import list_labelled
 from .moments import join_parts
-from .reconstruction import RegionReconstructor, list_labelled
+from .reconstruction import RegionReconstructor
 from .recordings import list_channels
 from .ridge import LagBank, choose_ridge, count_lags, solve_ridge, take_lags
 from .studies import group_studies

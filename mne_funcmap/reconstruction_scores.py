@@ -6,9 +6,8 @@ from joblib import Parallel, delayed
 from mne.io import BaseRaw
 from sklearn.base import clone
 
-from .evaluation import check_cv
 from .recordings import check_recordings
-from .resampling import compare_models, weigh_subjects
+from .resampling import check_cv, compare_models, weigh_subjects
 from .subjects import get_subject, get_subjects
 
 ADAPTED = "adapted"

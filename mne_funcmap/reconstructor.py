@@ -13,9 +13,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .adaptation import adapt_weights
-from .cross_fitting import check_identities, cross_fit
 from .holding_out import choose_split
 from .identity import counts_channels, make_identity
+from .labelled import pick_labelled
 from .linear_fit import read_weights
 from .model_files import (
     DAMAGE,
@@ -24,12 +24,13 @@ from .model_files import (
     split_tensors,
     unpack_identity,
     unpack_networks,
+    unpack_regions,
     unpack_studies,
 )
 from .nets.mixing import FilterBank, LinearPath
-from .networks import Settings, Task, train_networks
+from .networks import Task, train_networks
 from .persistence import load_model, save_model
-from .pieces import crop_pieces
+from .pieces import crop_training_pieces
 from .predictions import mark_missing
 from .predictors import (
     extract_features,
@@ -37,22 +38,20 @@ from .predictors import (
     make_transformer_predictor,
 )
 from .reconstruction import RegionReconstructor
-from .recordings import find_subjects, list_channels, subjects_known
+from .recordings import find_subjects, list_channels
+from .region_summary import summarize_regions
+from .scaled_identity import ScaledIdentity
 from .segments import RAW_DURATION
+from .settings import Settings
 from .signals import read_signals
 from .studies import (
-    Study,
-    append_studies,
     cut_study,
     group_studies,
-    pick_labelled,
-    study_recording,
+    view_study,
 )
 from .subjects import describe, get_subjects, shorten_list
 from .training import draw_seed, resolve_device
 from .virtual import add_channels, find_centres
-
-MAX_PIECES = 4  # of a recording, each of which tells what its channels are
 
 
 class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
@@ -359,14 +358,14 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             If the region was not in training.
         """
         recordings = self._check_fitted(X)
-        if region not in self.region_queries_:
+        if region not in self.region_summary_.identities:
             raise ValueError(
                 f"region={region!r} was not in training: expected one of "
                 f"{self.regions_.tolist()}."
             )
         channels = list_channels(recordings, picks=self.picks)
         studies, _ = self._study_before(recordings, channels, None, region)
-        identity = find_centres(self.region_identities_[region], n_channels)
+        identity = find_centres(self.region_summary_.identities[region], n_channels)
         return [
             self._add_virtual(recording, index, channels, study, region, identity)
             for index, (recording, study) in enumerate(
@@ -439,15 +438,13 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         for name in PLAIN:
             setattr(rec, name, header[name])
         rec.regions_ = np.array(header["regions"])
-        rec.identity_mean_ = tensors["identity_mean"].numpy()
-        rec.region_scales_ = dict(zip(rec.regions_, header["scales"], strict=True))
-        rec.region_identities_ = {
-            region: tensors[f"region.{i}"].numpy()
-            for i, region in enumerate(rec.regions_)
-        }
-        rec.region_queries_ = {
-            r: values.mean(axis=0) for r, values in rec.region_identities_.items()
-        }
+        rec.scaled_identity_ = ScaledIdentity(
+            frozen,
+            rec.picks,
+            tensors["identity_mean"].numpy(),
+            header["identity_scale"],
+        )
+        rec.region_summary_ = unpack_regions(rec.regions_, header["scales"], tensors)
         rec._bank = FilterBank(rec.sfreq_, rec.n_times_)
         settings = rec._make_settings(0)
         networks = header["networks"]
@@ -463,7 +460,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         groups = find_subjects(recordings)
         self._bank = FilterBank(self.sfreq_, self.n_times_)
         studies = self._study_training(recordings, channels, groups, seed)
-        self._summarize_regions(studies)
+        self.region_summary_ = summarize_regions(studies, self.regions_)
         task = Task(
             studies=studies,
             windows=[
@@ -473,7 +470,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
                 )
             ],
             targets=self._get_targets(),
-            queries=self.region_queries_ if self.query == "region" else None,
+            queries=self.region_summary_.queries if self.query == "region" else None,
             split=choose_split(studies, groups, self._get_targets(), self.validation),
         )
         settings = self._make_settings(seed)
@@ -483,7 +480,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         """Return how networks are made and trained."""
         recipe = {name: getattr(self, name) for name in LinearPath.RECIPE}
         return Settings(
-            n_identity=len(self.identity_mean_),
+            n_identity=len(self.scaled_identity_.mean),
             sfreq=self.sfreq_,
             n_times=self.n_times_,
             n_latents=self.n_latents,
@@ -508,65 +505,37 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         of the same channels, they are those of all seconds.
         """
         self.identity_ = self._make_identity(recordings, seed)
+        self.scaled_identity_ = ScaledIdentity(self.identity_, self.picks)
         self.adapted_ = frozenset()
         if self.validation == "time":
-            with subjects_known():
-                # frozen ones need a y
-                found = self.identity_.fit(recordings, None).transform(recordings)
-            check_identities(found, recordings, self.picks)
-            self._measure_identities(found)
-            whole = self._study(recordings, self._bank)
-            self._remember(whole)
-            return whole
-        pieces = [
-            crop_pieces(
-                recording,
-                *[channels.ch_name[channels.recording == index]] * 2,
-                self.identity_duration,
-                describe(index, recording),
-                MAX_PIECES,
-            )[0]
-            for index, recording in enumerate(recordings)
-        ]
+            self.scaled_identity_.fit(recordings)
+            return self._study_whole(recordings)
+        pieces = crop_training_pieces(recordings, channels, self.identity_duration)
         owner = np.repeat(np.arange(len(pieces)), [*map(len, pieces)])
-        with subjects_known():
-            crossed = cross_fit(
-                self.identity_, recordings, groups, sum(pieces, []), owner, self.picks
-            )
-        self._measure_identities(crossed)
-        whole = self._study(recordings, self._bank)
-        self._remember(whole)
+        crossed = self.scaled_identity_.fit_cross(
+            recordings, groups, sum(pieces, []), owner
+        )
         return [
-            self._view(study, channels, index, pieces[index][0], owner, crossed)
-            for index, study in enumerate(whole)
+            view_study(
+                study,
+                pieces[index][0],
+                channels,
+                index,
+                [crossed[i] for i in np.flatnonzero(owner == index)],
+                self.n_times_,
+            )
+            for index, study in enumerate(self._study_whole(recordings))
         ]
+
+    def _study_whole(self, recordings):
+        """Study the training recordings by all seconds, and keep what that tells."""
+        studies = self._study(recordings, self._bank)
+        self.known_ = group_studies(replace(study, parts=()) for study in studies)
+        return studies
 
     def _study_known(self, recordings):
         """Study recordings that are given to know channels by, or adapt to."""
         return self._study(recordings, self._bank if self.adapted_ else None)
-
-    def _remember(self, studies):
-        """Keep what is known of the channels of the training."""
-        self.known_ = group_studies(replace(study, parts=()) for study in studies)
-
-    def _view(self, study, channels, index, piece, owner, crossed):
-        """Return the study of a recording as its pieces tell of it."""
-        views = [
-            self._scale_identity(crossed[i]) for i in np.flatnonzero(owner == index)
-        ]
-        of_piece = study_recording(
-            piece, channels, index, views[0], n_times=self.n_times_
-        )
-        labelled = channels.has_region[channels.recording == index]
-        study = study.rescale(of_piece.mean, of_piece.scale)
-        views = tuple(view[labelled] for view in views)
-        return replace(study, identity=views[0], views=views)
-
-    def _measure_identities(self, identities):
-        """Keep the mean and the scale of identities."""
-        stacked = np.concatenate(identities)
-        self.identity_mean_ = stacked.mean(axis=0)
-        self.identity_scale_ = float(np.sqrt(stacked.var(axis=0).mean())) or 1.0
 
     def _check_targets(self):
         """Raise unless some training recording has the target regions."""
@@ -582,19 +551,6 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         if self.target_regions is None:
             return self.regions_
         return np.array(self.target_regions)
-
-    def _summarize_regions(self, studies):
-        """Keep the identities of the channels of each region, and their mean scale."""
-        identity = np.concatenate([study.mean_identity() for study in studies])
-        region = np.concatenate([study.region for study in studies])
-        scale = np.log(np.concatenate([study.scale for study in studies]))
-        self.region_identities_ = {r: identity[region == r] for r in self.regions_}
-        self.region_queries_ = {
-            r: values.mean(axis=0) for r, values in self.region_identities_.items()
-        }
-        self.region_scales_ = {
-            r: float(np.exp(scale[region == r].mean())) for r in self.regions_
-        }
 
     def _make_identity(self, recordings, seed):
         """Return the unfitted identity."""
@@ -617,40 +573,21 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         )
 
     def _identify(self, recordings):
-        """Return the scaled identities of channels."""
-        with subjects_known():
-            found = self.identity_.transform(recordings)
-        check_identities(found, recordings, self.picks, len(self.identity_mean_))
-        return [self._scale_identity(values) for values in found]
-
-    def _scale_identity(self, values):
-        scaled = (np.asarray(values) - self.identity_mean_) / self.identity_scale_
-        return scaled.astype(np.float32)
+        """Return the identities of channels, a list of (n_channels, n_components)."""
+        return self.scaled_identity_.transform(recordings)
 
     def _ask(self, study, ch_names, region):
         """Return what is known of the channels; by region, if they are asked for so."""
         if self.query == "channel":
             return study.take(ch_names)
-        if region not in self.region_queries_:
+        if region not in self.region_summary_.identities:
             raise ValueError(
                 f"The region {region!r} was not in training: with query='region' "
                 f"expected one of {self.regions_.tolist()}."
             )
         new = [ch_name for ch_name in ch_names if ch_name not in study.ch_names]
-        identity = np.tile(self.region_queries_[region], (len(new), 1))
-        return self._append(study, new, region, identity).take(ch_names)
-
-    def _append(self, study, names, region, identity):
-        """Return a study of a recording and of channels known by region alone."""
-        asked = Study(
-            subject=study.subject,
-            ch_names=np.array(names),
-            region=np.full(len(names), region),
-            identity=identity,
-            mean=np.zeros(len(names)),
-            scale=np.full(len(names), self.region_scales_[region]),
-        )
-        return append_studies([replace(study, parts=()), asked])
+        identity = np.tile(self.region_summary_.queries[region], (len(new), 1))
+        return self.region_summary_.append(study, new, region, identity).take(ch_names)
 
     def _make_predictor(self, study, is_target):
         """Return the function that predicts withheld channels in windows."""
@@ -692,14 +629,14 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         rows = pick_labelled(channels, index)
         rows = rows[channels.region[rows] != region]
         names = [f"{region}-virtual{i + 1}" for i in range(len(identity))]
-        asked = self._append(study, names, region, identity)
+        asked = self.region_summary_.append(study, names, region, identity)
         is_target = np.arange(len(asked.ch_names)) >= len(rows)
         signals = read_signals(recording, channels.pick[rows], self.n_times_)
         name = describe(index, recording)
         predicted, covered = self._predict_signals(
             signals, asked, is_target, region, name
         )
-        volts = predicted * self.region_scales_[region]
+        volts = predicted * self.region_summary_.scales[region]
         ch_type = recording.get_channel_types(channels.pick[rows[:1]])[0]
         copy = add_channels(recording, names, region, ch_type, volts)
         mark_missing(copy, names, covered, region, index)

@@ -1,9 +1,40 @@
-"""Intervals from resampling subjects, which are what a study could have more of."""
+"""Subjects, of which a study could have more: held out, and drawn for intervals."""
 
 import numpy as np
+from sklearn.model_selection import GroupKFold
 from sklearn.utils import check_random_state
 
 LEVEL = 95  # percent, of intervals
+
+
+def check_cv(cv, groups):
+    """Return the splitter, or say that there are too few subjects for it.
+
+    Parameters
+    ----------
+    cv : None | cross-validation generator
+        None stands for ``GroupKFold(5)``.
+    groups : ndarray of str, shape (n_recordings,)
+        What is held out as a whole.
+
+    Returns
+    -------
+    cv : cross-validation generator
+        The splitter.
+
+    Raises
+    ------
+    ValueError
+        If there are too few groups.
+    """
+    cv = GroupKFold(5) if cv is None else cv
+    n_groups, n_splits = len(np.unique(groups)), cv.get_n_splits(groups=groups)
+    if n_groups < 2 or n_groups < n_splits:
+        raise ValueError(
+            f"X has recordings of {n_groups} subject(s), too few for {n_splits} folds. "
+            "Give more subjects, or cv=GroupKFold(n) with n between 2 and their number."
+        )
+    return cv
 
 
 def weigh_subjects(n_subjects, n_resamples, random_state):

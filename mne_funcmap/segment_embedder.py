@@ -27,6 +27,7 @@ from .training import (
     ReadOutScore,
     apply_in_chunks,
     average,
+    check_trained,
     choose_n_epochs,
     draw_seed,
     hold_out,
@@ -404,11 +405,6 @@ def _train(net, features, labels, seed):
         net.initialize()
         net.module_.calibrate(features)
         net.partial_fit(Dataset(features, torch.from_numpy(labels)))
-    losses = net.history[:, "train_loss"]
-    if not np.isfinite(losses).all():
-        raise RuntimeError(
-            f"The training diverged: the loss of epoch {len(losses)} is {losses[-1]}. "
-            "Lower lr, or check the signals."
-        )
+    check_trained(net)
     net.iterator_train = BalancedBatches
     return net

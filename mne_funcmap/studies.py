@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from .labelled import check_labelled, pick_labelled
 from .moments import compute_moments
-from .pieces import check_labelled
 from .signals import cut_windows, find_windows, read_signals
 from .subjects import describe, get_subject, shorten_list
 
@@ -79,11 +79,6 @@ class Study:
         return (signals - self.mean[:, None]) / self.scale[:, None]
 
 
-def pick_labelled(channels, index):
-    """Return the rows of the channels of a recording whose region is known."""
-    return np.flatnonzero((channels.recording == index) & channels.has_region)
-
-
 def study_recording(
     recording, channels, index, identity, *, n_times, bank=None, n_parts=None
 ):
@@ -142,6 +137,39 @@ def study_recording(
         for part in windows.split(_divide(len(windows), length, n_parts))
     ]
     return replace(study, parts=tuple(parts))
+
+
+def view_study(study, piece, channels, index, views, n_times):
+    """Return a study as pieces of the recording tell of it.
+
+    Parameters
+    ----------
+    study : Study
+        Of the whole recording, with moments.
+    piece : mne.io.Raw | mne.Epochs
+        The seconds that tell how large signals are.
+    channels : Channels
+        The table of the list of recordings.
+    index : int
+        Which of them it is.
+    views : list of ndarray of float32, shape (n_channels, n_components)
+        Identities of all channels that take part, as each of several pieces tells.
+    n_times : int
+        Number of samples of a window.
+
+    Returns
+    -------
+    study : Study
+        With the scales of the piece, and these views.
+    """
+    of_piece = study_recording(piece, channels, index, views[0], n_times=n_times)
+    labelled = channels.has_region[channels.recording == index]
+    study = study.rescale(of_piece.mean, of_piece.scale)
+    return replace(
+        study,
+        identity=of_piece.identity,
+        views=tuple(view[labelled] for view in views),
+    )
 
 
 def count_last(n_windows):

@@ -223,6 +223,32 @@ def make_restored(module, params, weights, device):
     return net
 
 
+def check_trained(net):
+    """Raise unless a net was trained for an epoch at least, and is finite.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        The net, with its training curve.
+
+    Raises
+    ------
+    RuntimeError
+        If the training diverged.
+    KeyboardInterrupt
+        If it was interrupted in the first epoch; later, skorch keeps what is there.
+    """
+    losses = [epoch["train_loss"] for epoch in net.history if "train_loss" in epoch]
+    if not losses:
+        raise KeyboardInterrupt("The training was interrupted in its first epoch.")
+    weights = net.module_.parameters()
+    if not (np.isfinite(losses).all() and all(w.isfinite().all() for w in weights)):
+        raise RuntimeError(
+            f"The training diverged: the loss of epoch {len(losses)} is {losses[-1]}, "
+            "and weights are not finite. Lower lr, or check the signals."
+        )
+
+
 def draw_seed(random_state):
     """Draw a seed, without touching numpy's global random state.
 
@@ -310,6 +336,7 @@ class ReadOutScore(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         """Add the score of the epoch to the history."""
+        check_trained(net)
         net.module_.eval()
         references, queries = (
             apply_in_chunks(net.module_, features, device=net.device).numpy()

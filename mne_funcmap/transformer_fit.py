@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 from torch.utils.data import Dataset, RandomSampler
 
 from .nets.reconstruction import WindowLoss
-from .training import seeded_torch
+from .training import check_trained, seeded_torch
 from .withholding import list_withheld
 
 MAX_VALIDATION = 512  # windows that are scored after an epoch
@@ -144,20 +144,7 @@ def score_windows(net, windows):
     return error / yy, py / max(math.sqrt(pp * yy), 1e-12)
 
 
-def train_transformer(
-    module,
-    params,
-    train,
-    valid,
-    *,
-    recipe,
-    patience,
-    callbacks,
-    net_params,
-    device,
-    seed,
-    threshold=1e-4,
-):
+def train_transformer(module, params, train, valid, settings):
     """Train a transformer, and keep the weights of its best epoch.
 
     Parameters
@@ -170,37 +157,15 @@ def train_transformer(
         What to train on.
     valid : WithheldWindows | None
         What is held out; without it, all epochs are trained.
-    recipe : dict
-        ``max_epochs``, ``batch_size``, ``lr``, ``weight_decay``, and perhaps
-        ``max_windows`` in an epoch.
-    patience : int
-        Epochs without a lower error after which the training ends.
-    callbacks : list
-        Further callbacks.
-    net_params : dict
-        Further parameters of the skorch net.
-    device : str
-        Where to compute.
-    seed : int
-        Seed.
-    threshold : float
-        By what share an error must be lower to count as that.
+    settings : Settings
+        How to train.
 
     Returns
     -------
     net : skorch.NeuralNet
         The trained net, with the training curve.
     """
-    judges = []
-    if valid is not None:
-        stop = EarlyStopping(
-            "valid_nmse",
-            patience=patience,
-            threshold=threshold,
-            load_best=True,
-            sink=logger.debug,
-        )
-        judges = [("score", WindowScore(valid)), ("stop", stop)]
+    recipe = module.RECIPE | settings.recipe
     n_windows = min(len(train), recipe.get("max_windows", len(train)))
     n_batches = -(-n_windows // recipe["batch_size"])
     schedule = LRScheduler(
@@ -225,16 +190,31 @@ def train_transformer(
         "callbacks": [
             ("clip", GradientNormClipping(1.0)),
             ("schedule", schedule),
-            *judges,
-            *callbacks,
+            *_judge(valid, settings),
+            *settings.callbacks,
         ],
-        "device": device,
+        "device": settings.device,
         "verbose": 0,
     }
-    with seeded_torch(seed):
-        net = NeuralNet(**params | net_params).initialize()
+    with seeded_torch(settings.seed):
+        net = NeuralNet(**params | settings.net_params).initialize()
         net.partial_fit(train)
+    check_trained(net)
     # they hold the data
     net.callbacks, net.callbacks_ = None, []
     net.iterator_train__sampler = net.iterator_train__collate_fn = None
     return net
+
+
+def _judge(valid, settings):
+    """Return the callbacks that end the training by what is held out, if it is."""
+    if valid is None:
+        return []
+    stop = EarlyStopping(
+        "valid_nmse",
+        patience=settings.patience,
+        threshold=settings.threshold,
+        load_best=True,
+        sink=logger.debug,
+    )
+    return [("score", WindowScore(valid)), ("stop", stop)]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mne_funcmap import transformer_fit
-from mne_funcmap.nets.reconstruction import ResidualTransformer
+from mne_funcmap.nets.reconstruction import MixedTransformer
 from mne_funcmap.regions import set_regions
 
 # what the channels of a region make of three sources, in every subject
@@ -33,8 +33,8 @@ def data_dir():
 def short_training():
     """The transformer beside the linear path has little to learn from small data."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(ResidualTransformer.RECIPE, "max_epochs", 1)
-        patch.setitem(ResidualTransformer.RECIPE, "max_windows", 16)
+        patch.setitem(MixedTransformer.RECIPE, "max_epochs", 1)
+        patch.setitem(MixedTransformer.RECIPE, "max_windows", 16)
         patch.setattr(transformer_fit, "MAX_VALIDATION", 32)
         yield
 

@@ -120,8 +120,9 @@ def test_round_trip(identity, params, X, tmp_path):
     assert b"lead" not in content
     # what was fitted
     assert loaded.regions_.tolist() == ["A", "B", "C"]
-    assert loaded.region_scales_ == rec.region_scales_
-    for name in ("sfreq_", "n_times_", "n_epochs_", "valid_r_", "identity_scale_"):
+    assert loaded.region_summary_.scales == rec.region_summary_.scales
+    assert loaded.scaled_identity_.scale == rec.scaled_identity_.scale
+    for name in ("sfreq_", "n_times_", "n_epochs_", "valid_r_"):
         assert getattr(loaded, name) == getattr(rec, name)
     # how
     for name, value in loaded.get_params(deep=False).items():

@@ -16,7 +16,7 @@ import mne_funcmap as mf
 from mne_funcmap import networks
 from mne_funcmap.embedder import FunctionalEmbedder
 from mne_funcmap.identity import IdentityUnion, RegionIdentity
-from mne_funcmap.nets.reconstruction import ResidualTransformer
+from mne_funcmap.nets.reconstruction import MixedTransformer
 from mne_funcmap.reconstructor import MaskedRegionReconstructor
 from mne_funcmap.withholding import WithheldRegions
 
@@ -200,7 +200,7 @@ def test_asked_by_region(asked_by_region, coupled):
     for row, region in enumerate("ABCD"):
         of_region = [scale[2 * row : 2 * row + 2] for scale in first]
         expected = np.exp(np.log(of_region).mean())
-        assert asked_by_region.region_scales_[region] == pytest.approx(expected)
+        assert asked_by_region.region_summary_.scales[region] == pytest.approx(expected)
 
 
 def test_asked_by_unknown_region(asked_by_region, make_coupled):
@@ -541,7 +541,7 @@ def test_query_in_training(X, query):
     studies = log.given[-1].studies
     of_region = np.mean([study.mean_identity() for study in studies], axis=0)
     for region, expected in zip("ABC", of_region, strict=True):
-        assert_allclose(rec.region_queries_[region], expected, atol=1e-6)
+        assert_allclose(rec.region_summary_.queries[region], expected, atol=1e-6)
     for study, (given, _) in zip(studies, log.given[-1], strict=True):
         assert_array_equal(given["identity"], study.identity)
         assert given["is_source"].tolist() == (~np.eye(3, dtype=bool)).tolist()
@@ -584,7 +584,8 @@ def test_training_knows_channels_by_pieces(X):
     rec = make_rec(MeanIdentity(), callbacks=[("log", log)]).fit(X)
     (study,) = [one for one in log.given[-1].studies if one.subject == "sub-0"]
     assert len(study.views) == 4
-    views = np.array(study.views) * rec.identity_scale_ + rec.identity_mean_
+    scaled = rec.scaled_identity_
+    views = np.array(study.views) * scaled.scale + scaled.mean
     level = views[:, :, 0].round(-2)
     assert_array_equal(level, np.array([0, 200, 300, 500])[:, None].repeat(3, axis=1))
     # one of them is drawn each time; what is held out is known by the first
@@ -596,7 +597,7 @@ def test_training_knows_channels_by_pieces(X):
     assert drawn == {float(view[0, 0]) for view in study.views}
     assert_array_equal(study.identity, study.views[0])
     means = [np.mean(one.views, axis=0)[0] for one in log.given[-1].studies]
-    assert_allclose(rec.region_identities_["A"], means, rtol=1e-5)
+    assert_allclose(rec.region_summary_.identities["A"], means, rtol=1e-5)
 
 
 def test_later_times_are_predicted_for_known_channels(X):
@@ -617,8 +618,22 @@ def test_transformer_stands_beside_the_final_linear_path(coupled, monkeypatch):
     for name, values in final.items():
         assert_array_equal(beside[name], values)
     # for as many epochs as served what was held out, and now on all
-    assert len(rec.residual_net_.history) <= ResidualTransformer.RECIPE["max_epochs"]
+    assert len(rec.residual_net_.history) <= MixedTransformer.RECIPE["max_epochs"]
     assert "valid_r" not in rec.residual_net_.history[-1]
+
+
+def test_transformer_that_adds_too_little_is_dropped(coupled, monkeypatch):
+    monkeypatch.setattr(networks, "MIN_GAIN", 1.0)
+    rec = make_rec(max_epochs=2).fit(coupled)
+    assert rec.residual_net_ is None
+    assert set(rec.valid_r_) == {"linear", "mixed"}
+
+
+@pytest.mark.parametrize("architecture", ["mixed", "transformer"])
+def test_training_that_diverges(X, architecture):
+    rec = make_rec(architecture=architecture, lr=1e30, max_epochs=3)
+    with pytest.raises(RuntimeError, match="The training diverged.*Lower lr"):
+        rec.fit(X[:3])
 
 
 @pytest.mark.parametrize("window", [3.0, 6.0])

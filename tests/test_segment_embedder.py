@@ -56,6 +56,21 @@ def fitted(data):
     return make_embedder(max_epochs=10).fit(*data)
 
 
+def test_training_that_diverges(data):
+    with pytest.raises(RuntimeError, match="training diverged: the loss of epoch"):
+        make_embedder(lr=1e30).fit(*data)
+
+
+class Interrupt(Callback):
+    def on_batch_end(self, net, **kwargs):
+        raise KeyboardInterrupt
+
+
+def test_interrupted_training(data):
+    with pytest.raises(KeyboardInterrupt, match="interrupted in its first epoch"):
+        make_embedder(callbacks=[("interrupt", Interrupt())]).fit(*data)
+
+
 def read_out(embedder, seed=1):
     """Share of the segments of new groups that their neighbours read right."""
     X, y, _ = make_segments()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from mne_funcmap.labelled import pick_labelled
 from mne_funcmap.moments import compute_moments, join_parts
 from mne_funcmap.nets.mixing import FilterBank
 from mne_funcmap.recordings import list_channels
@@ -11,7 +12,6 @@ from mne_funcmap.studies import (
     append_studies,
     find_channels,
     group_studies,
-    pick_labelled,
     study_recording,
 )
 

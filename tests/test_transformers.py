@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from mne_funcmap.nets.reconstruction import (
     WindowLoss,
     encode_time,
 )
+from mne_funcmap.settings import Settings
 from mne_funcmap.studies import Study
 from mne_funcmap.training import seeded_torch
 from mne_funcmap.transformer_fit import (
@@ -419,21 +422,21 @@ def test_scores_equal_numpy(studies, windows):
     assert r == pytest.approx(p @ y / np.sqrt((p @ p) * (y @ y)), rel=1e-4)
 
 
-def fit(module, params, data, *, max_epochs, lr=1e-2, **settings):
-    recipe = {
-        "max_epochs": max_epochs,
-        "batch_size": 4,
-        "lr": lr,
-        "weight_decay": 0.0,
-    }
-    settings = {
-        "patience": max_epochs,
-        "callbacks": [],
-        "net_params": {},
-        "device": "cpu",
-        "seed": 0,
-    } | settings
-    return train_transformer(module, params, data, data, recipe=recipe, **settings)
+def fit(module, params, data, *, patience=99, net_params=None, seed=0, **recipe):
+    recipe = {"batch_size": 4, "lr": 1e-2, "weight_decay": 0.0} | recipe
+    settings = Settings(
+        n_identity=N_IDENTITY,
+        sfreq=SFREQ,
+        n_times=10,
+        n_latents=N_LATENTS,
+        recipe=recipe,
+        patience=patience,
+        callbacks=[],
+        net_params=net_params or {},
+        device="cpu",
+        seed=seed,
+    )
+    return train_transformer(module, params, data, data, settings)
 
 
 @pytest.fixture
@@ -463,6 +466,26 @@ def test_transformer_learns(coupled_data):
     # it holds no data
     assert net.callbacks is None
     assert net.iterator_train__collate_fn is None
+
+
+def test_transformer_learns_what_the_linear_path_leaves(studies):
+    """B is A without its sign, which no filter can make of it."""
+    study = studies[0].take(["00", "01"])
+    phase = np.random.default_rng(0).uniform(0, 2 * np.pi, (200, 1))
+    sine = np.sin(2 * np.pi * np.arange(10) / 10 + phase)
+    pair = np.stack([sine, np.abs(sine)], axis=1)
+    pair = (pair - pair.mean(axis=(0, 2))[:, None]) / pair.std(axis=(0, 2))[:, None]
+    data = WithheldWindows([study], [torch.from_numpy(pair).float()], "B")
+    params = {"n_identity": N_IDENTITY, "n_latents": N_LATENTS, "sfreq": SFREQ}
+    params |= {"n_times": 10, "linear": make_mixed().linear, "dropout": 0.0}
+    params |= SMALL | {"n_dim": 32, "n_forward": 64}
+    before = copy.deepcopy(params["linear"].state_dict())
+    recipe = {"max_epochs": 6, "max_windows": 200, "batch_size": 8, "lr": 5e-3}
+    net = fit(MixedTransformer, params, data, **recipe)
+    assert score_windows(net, data)[1] > 0.8
+    # which itself is not trained
+    for name, values in net.module_.linear.state_dict().items():
+        assert_array_equal(values, before[name])
 
 
 def test_every_region_is_scored(studies, monkeypatch):
@@ -508,24 +531,8 @@ def test_recipe_reaches_the_net(studies, windows):
 def test_max_windows_of_an_epoch(studies, windows):
     data = WithheldWindows(studies, windows, "ABC")
     params = {"n_identity": N_IDENTITY, "sfreq": SFREQ, "n_times": 10, **SMALL}
-    recipe = {
-        "max_epochs": 2,
-        "max_windows": 3,
-        "batch_size": 2,
-        "lr": 1e-3,
-        "weight_decay": 0.0,
-    }
-    net = train_transformer(
-        RegionTransformer,
-        params,
-        data,
-        data,
-        recipe=recipe,
-        patience=2,
-        callbacks=[],
-        net_params={},
-        device="cpu",
-        seed=0,
+    net = fit(
+        RegionTransformer, params, data, max_epochs=2, max_windows=3, batch_size=2
     )
     sizes = [[b["train_batch_size"] for b in epoch["batches"]] for epoch in net.history]
     assert sizes == [[2, 1], [2, 1]]

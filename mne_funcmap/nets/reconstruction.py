@@ -188,14 +188,6 @@ class ResidualTransformer(nn.Module):
         As for `RegionTransformer`.
     """
 
-    RECIPE = {
-        "max_epochs": 30,
-        "max_windows": 512,
-        "batch_size": 32,
-        "lr": 3e-3,
-        "weight_decay": 1e-2,
-    }
-
     def __init__(
         self,
         *,
@@ -280,6 +272,14 @@ class MixedTransformer(nn.Module):
     **params : dict
         Parameters of `ResidualTransformer`.
     """
+
+    RECIPE = {
+        "max_epochs": 30,
+        "max_windows": 512,
+        "batch_size": 32,
+        "lr": 3e-3,
+        "weight_decay": 1e-2,
+    }
 
     def __init__(self, linear, **params):
         super().__init__()
