@@ -317,7 +317,7 @@ def main():
     parser.add_argument("table", choices=tables)
     parser.add_argument("--identities", nargs="+", choices=IDENTITIES, default=[])
     parser.add_argument(
-        "--adapt", nargs="*", choices=IDENTITIES, default=["anatomical", "functional"]
+        "--adapt", nargs="*", choices=IDENTITIES, default=["functional + anatomical"]
     )
     default = os.environ.get("MNE_FUNCMAP_DATA", "")
     parser.add_argument("--data", type=Path, default=Path(default))

@@ -3,8 +3,11 @@
 The weights of a linear prediction have a normal prior: its mean is what the linear path
 reads from identities; its precision grows with the distance between the identities of
 target and source, and differs between filters. Given seconds of a recording in which
-all channels are known, the posterior mean is a ridge regression towards the prior.
+all channels are known, the posterior mean is a ridge regression towards the prior. How
+firm the prior is differs between recordings, and is chosen by cross-validation.
 """
+
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,6 +18,9 @@ from .moments import join_parts, score_moments
 MIN_PRECISION = 0.005  # seconds; less is lost beside the data in single precision
 MAX_LOG_PRECISION = 15.0
 MAX_NMSE = 2.0  # a channel that went wild does not decide
+MIN_SHARE = 1e-5  # of the data; a weaker prior is lost beside them in single precision
+FACTORS = (1.0, 0.3, 3.0, 0.1, 10.0, 0.03, 30.0, 0.01)  # of the precision
+N_PARTS = 5  # of a recording, each predicted by the others to choose
 
 
 class WeightPrior(nn.Module):
@@ -66,7 +72,7 @@ def update_weights(weights, precision, moments, seconds, is_source, targets, cen
     weights : torch.Tensor, shape (n_targets, n_channels, n_filters)
         Prior mean.
     precision : torch.Tensor, shape (n_targets, n_channels, n_filters)
-        Prior precision in seconds.
+        Prior precision in seconds; less than a `MIN_SHARE` of the data counts as that.
     moments : torch.Tensor, shape (n_channels, n_filters, n_channels, n_filters)
         Of the data.
     seconds : float
@@ -88,7 +94,8 @@ def update_weights(weights, precision, moments, seconds, is_source, targets, cen
     given = moments[sources][:, :, sources].flatten(2).flatten(0, 1)
     product = moments[targets][:, centre][:, sources].flatten(1)
     prior = weights[:, sources].flatten(1)
-    penalty = torch.diag_embed(precision[:, sources].flatten(1).double())
+    precision = precision[:, sources].flatten(1).clamp(min=MIN_SHARE * seconds)
+    penalty = torch.diag_embed(precision.double())
     system = seconds * given.double() + penalty
     missing = seconds * (product - prior @ given).double()
     # not torch.linalg.solve, whose batches of LU fail in some builds of torch
@@ -99,36 +106,62 @@ def update_weights(weights, precision, moments, seconds, is_source, targets, cen
     return posterior
 
 
-def adapt_weights(prior, weights, study, parts, is_target, centre):
-    """Adapt the weights for withheld channels to parts of their recording.
+def adapt_weights(prior, weights, study, is_target, centre, factor=1.0):
+    """Adapt the weights for withheld channels to their recording.
 
     Parameters
     ----------
     prior : WeightPrior
-        How far from these weights those of the recording may lie.
+        How far from these weights those of a recording lie.
     weights : torch.Tensor, shape (n_targets, n_channels, n_filters)
         The weights that identities tell.
     study : Study
-        The recording.
-    parts : sequence of tuple of (torch.Tensor, float)
-        Moments and seconds of what is known of it.
+        The recording, with moments of all channels.
     is_target : ndarray of bool, shape (n_channels,)
         Which channels are withheld.
     centre : int
         Index of the filter without delay.
+    factor : float
+        Of the precision, as by `choose_factor`.
 
     Returns
     -------
     weights : torch.Tensor, shape (n_targets, n_channels, n_filters)
         As by `update_weights`.
     """
-    targets = torch.from_numpy(np.flatnonzero(is_target))
-    moments, seconds = join_parts(parts)
-    precision = prior(torch.from_numpy(study.identity)[None])[0, targets]
-    is_source = torch.from_numpy(~is_target)
-    return update_weights(
-        weights, precision, moments, seconds, is_source, targets, centre
-    )
+    withheld = (torch.from_numpy(~is_target), _list_targets(is_target), centre)
+    precision = factor * _read_precision(prior, study, is_target)
+    return update_weights(weights, precision, *join_parts(study.parts), *withheld)
+
+
+def choose_factor(prior, weights, study, is_target, centre):
+    """Choose by what factor weights are freer, or firmer, than in other recordings.
+
+    Parameters
+    ----------
+    prior, weights, study, is_target, centre
+        As for `adapt_weights`.
+
+    Returns
+    -------
+    factor : float
+        The factor of the precision with which parts of the recording are predicted
+        best by weights updated by the other parts, in mean correlation over withheld
+        channels; 1 if there is a single part.
+    """
+    if len(study.parts) < 2:
+        return 1.0
+    r = torch.zeros(len(FACTORS), dtype=torch.float64)
+    targets = _list_targets(is_target)
+    precision = _read_precision(prior, study, is_target)
+    for held_out, (later, length) in enumerate(study.parts):
+        rest = join_parts([*study.parts[:held_out], *study.parts[held_out + 1 :]])
+        for i, factor in enumerate(FACTORS):
+            withheld = (torch.from_numpy(~is_target), targets, centre)
+            updated = update_weights(weights, factor * precision, *rest, *withheld)
+            scores, _ = score_moments(updated[None], later[None], targets[None], centre)
+            r[i] += length * scores.mean()
+    return FACTORS[int(r.argmax())]
 
 
 def learn_prior(prior, cases, *, centre, seed, n_steps=60, n_cases=16, lr=0.2):
@@ -171,7 +204,18 @@ def _score_case(prior, study, is_target, weights, centre, rng):
     """Return the loss of each withheld channel at the end of a recording."""
     n_parts = rng.integers(1, len(study.parts))
     begin, (later, _) = study.parts[:n_parts], study.parts[-1]
-    updated = adapt_weights(prior, weights, study, begin, is_target, centre)
-    targets = torch.from_numpy(np.flatnonzero(is_target))[None]
-    r, nmse = score_moments(updated[None], later[None], targets, centre)
+    begin = replace(study, parts=begin)
+    updated = adapt_weights(prior, weights, begin, is_target, centre)
+    targets = _list_targets(is_target)
+    r, nmse = score_moments(updated[None], later[None], targets[None], centre)
     return (nmse.clamp(max=MAX_NMSE) - r)[0]
+
+
+def _list_targets(is_target):
+    return torch.from_numpy(np.flatnonzero(is_target))
+
+
+def _read_precision(prior, study, is_target):
+    """Return the precision of weights for withheld channels."""
+    identity = torch.from_numpy(study.identity)[None]
+    return prior(identity)[0, _list_targets(is_target)]

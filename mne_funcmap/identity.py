@@ -373,6 +373,8 @@ def counts_channels(identity):
     counts : bool
         Whether it depends on which channels a recording has.
     """
+    if isinstance(identity, FrozenEstimator):
+        identity = identity.estimator
     if isinstance(identity, IdentityUnion):
         return any(map(counts_channels, identity.identities))
     return identity == "channel" or isinstance(identity, ChannelIdentity)

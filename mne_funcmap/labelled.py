@@ -213,7 +213,12 @@ def find_withheld(regions, channels):
     found = sorted(set(channels.region[channels.has_region]))
     if regions is None:
         return found
-    wanted = [regions] if isinstance(regions, str) else list(regions)
+    if not isinstance(regions, str | list | tuple | np.ndarray):
+        raise TypeError(
+            f"regions must be a name or a list of names, got {type(regions)}: "
+            f"{str(regions)[:80]!r}."
+        )
+    wanted = [regions] if isinstance(regions, str) else list(dict.fromkeys(regions))
     missing = [region for region in wanted if region not in found]
     if missing or not wanted:
         raise ValueError(

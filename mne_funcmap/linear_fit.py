@@ -9,12 +9,14 @@ from mne.utils import logger
 from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping, GradientNormClipping, LRScheduler
 
-from .adaptation import WeightPrior, learn_prior
+from .adaptation import WeightPrior, adapt_weights, choose_factor, learn_prior
 from .moments import MomentLoss, join_parts
 from .nets.mixing import FilterBank, LinearPath
 from .settings import Settings
 from .training import check_trained, seeded_torch
 from .withholding import WithheldBatches, WithheldScore
+
+MAX_TARGETS, MAX_SOURCES = 4, 24  # that tell how a recording adapts
 
 
 @dataclass(frozen=True)
@@ -147,11 +149,10 @@ class LinearFit:
             )
         cases = []
         for index, regions in self.withhold(studies).items if net else []:
-            study = studies[index]
-            masks = [study.region == region for region in regions]
-            if len(study.parts) > 1:
+            if len(studies[index].parts) > 1:
                 cases += [
-                    (study, mask, read_weights(net, study, mask)) for mask in masks
+                    _thin_out(net, studies[index], studies[index].region == region)
+                    for region in regions
                 ]
         if cases:
             centre = net.module_.bank.centre
@@ -187,6 +188,58 @@ def read_weights(net, study, is_target):
             torch.from_numpy(np.flatnonzero(is_target))[None].to(net.device),
         )
     return weights[0].cpu()
+
+
+def read_adapted_weights(net, prior, study, is_target):
+    """Return the weights of a linear path for withheld channels, adapted.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        With a `LinearPath`.
+    prior : WeightPrior
+        How far weights of a recording lie from what its identities tell.
+    study : Study
+        The recording, with moments.
+    is_target : ndarray of bool, shape (n_channels,)
+        Which channels are withheld.
+
+    Returns
+    -------
+    weights : torch.Tensor, shape (n_targets, n_channels, n_filters)
+        The weights, on the CPU.
+    """
+    centre = net.module_.bank.centre
+    with torch.no_grad():
+        few, is_withheld, weights = _thin_out(net, study, is_target)
+        factor = choose_factor(prior, weights, few, is_withheld, centre)
+        weights = read_weights(net, study, is_target)
+        return adapt_weights(prior, weights, study, is_target, centre, factor)
+
+
+def _thin_out(net, study, is_target):
+    """Leave out channels, evenly, where there are many.
+
+    What it costs to adapt weights grows with the third power of the number of sources.
+
+    Returns
+    -------
+    study : Study
+        Of the channels that are kept.
+    is_target : ndarray of bool, shape (n_channels,)
+        Which of them are withheld.
+    weights : torch.Tensor, shape (n_targets, n_channels, n_filters)
+        The weights that their identities tell.
+    """
+    kept = []
+    for rows, most in (
+        (np.flatnonzero(is_target), MAX_TARGETS),
+        (np.flatnonzero(~is_target), MAX_SOURCES),
+    ):
+        places = np.linspace(0, len(rows) - 1, min(most, len(rows)))
+        kept += rows[places.round().astype(int)].tolist()
+    study, is_target = study.take(study.ch_names[kept]), is_target[kept]
+    return study, is_target, read_weights(net, study, is_target)
 
 
 def _join_studies(studies):

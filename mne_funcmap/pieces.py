@@ -4,7 +4,7 @@ import numpy as np
 from mne import BaseEpochs
 
 from .labelled import check_labelled
-from .signals import find_windows, read_signals
+from .signals import blame_channels, find_windows, read_signals
 from .subjects import describe
 
 MAX_PIECES = 4  # of a training recording
@@ -102,8 +102,9 @@ def _find_stretches(raw, ch_names, n_times, seconds, name):
     if not len(starts):
         raise ValueError(
             f"{name} has no {seconds:g} s in which all of its {len(picks)} channels "
-            "are usable (not BAD_, finite, not flat), to tell what they are. Add "
-            "damaged channels to info['bads'], give a reference, or a shorter "
+            "are usable (not BAD_, finite, not flat), to tell what they are. "
+            f"{blame_channels(signals, ch_names, n_times)}. Add damaged channels to "
+            "info['bads'], give a reference, or a shorter "
             "identity_duration."
         )
     return starts

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from mne import BaseEpochs
+from mne.utils import warn
 
 from .signals import Signals
 from .studies import Study
 from .subjects import describe, shorten_list
 
 NOT_PREDICTED = "BAD_not_predicted"
+FLAT = 1e-9  # z-scored; less is no change
 
 
 @dataclass(frozen=True)
@@ -173,15 +175,21 @@ def compare_prediction(found, recording):
         "region": found.region,
     }
     n_sources = int((~found.is_target).sum())
-    return [
-        known
-        | {"ch_name": ch_name}
-        | measure(predicted[use], true[use])
-        | {"n_sources": n_sources}
-        for ch_name, predicted, true, use in zip(
-            ch_names, found.predicted, truth, scored, strict=True
+    rows, steady = [], []
+    for ch_name, predicted, true, use in zip(
+        ch_names, found.predicted, truth, scored, strict=True
+    ):
+        if np.ptp(true[use]) < FLAT:
+            steady.append(ch_name)
+            continue
+        measures = measure(predicted[use], true[use])
+        rows.append(known | {"ch_name": ch_name} | measures | {"n_sources": n_sources})
+    if steady:
+        warn(
+            f"{describe(found.index, recording)} has channels that do not change in "
+            f"the seconds that are scored: {shorten_list(steady)}. They are not scored."
         )
-    ]
+    return rows
 
 
 def measure(predicted, truth):
@@ -200,7 +208,7 @@ def measure(predicted, truth):
     spread, true_spread = predicted.std(), truth.std()
     covariance = np.mean((predicted - predicted.mean()) * (truth - truth.mean()))
     nmse = np.mean(np.square(predicted - truth)) / true_spread**2
-    flat = spread < 1e-9
+    flat = spread < FLAT
     return {
         "r": 0.0 if flat else float(covariance / (spread * true_spread)),
         "nmse": float(nmse),

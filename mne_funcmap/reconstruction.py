@@ -37,8 +37,8 @@ from .recordings import (
 )
 from .regions import get_regions, replace_regions
 from .segments import find_segment_length
-from .signals import cut_windows, find_windows, read_signals
-from .studies import find_channels, study_recording
+from .signals import blame_channels, cut_windows, find_windows, read_signals
+from .studies import append_studies, find_channels, study_recording
 from .subjects import describe, get_subject, shorten_list
 
 CHUNK = 256  # windows predicted at a time
@@ -86,8 +86,12 @@ class RegionReconstructor(BaseEstimator):
         recordings = drop_unlabelled(recordings, self.picks)
         channels = list_channels(recordings, picks=self.picks)
         self.regions_ = find_training_regions(channels)
-        self.n_times_, self.sfreq_ = find_segment_length(recordings, self.window, None)
+        self.n_times_, self.sfreq_ = find_segment_length(
+            recordings, self.window, None, param="window"
+        )
+        self.is_fitted_ = False
         self._learn(recordings, channels)
+        self.is_fitted_ = True
         return self
 
     def predict(self, X, regions=None, reference=None):
@@ -185,6 +189,9 @@ class RegionReconstructor(BaseEstimator):
         tags.input_tags.two_d_array = False
         return tags
 
+    def __sklearn_is_fitted__(self):
+        return getattr(self, "is_fitted_", False)
+
     def _check(self, X, y=None):
         """Return X as a list of recordings whose regions are annotations."""
         recordings = check_recordings(X)
@@ -201,7 +208,7 @@ class RegionReconstructor(BaseEstimator):
         check_is_fitted(self)
         recordings = self._check(X, y)
         like = (self.n_times_, self.sfreq_)
-        find_segment_length(recordings, self.window, like)
+        find_segment_length(recordings, self.window, like, param="window")
         check_all_labelled(recordings, list_channels(recordings, picks=self.picks))
         return recordings
 
@@ -233,15 +240,15 @@ class RegionReconstructor(BaseEstimator):
         """Study recordings that are given to know channels by."""
         return self._study(recordings)
 
-    def _study_before(self, recordings, channels, reference, hidden):
+    def _study_before(self, recordings, names, reference, hidden=None):
         """Study recordings by what is known, or by seconds that are not scored.
 
         Parameters
         ----------
         recordings : list of mne.io.Raw | list of mne.Epochs
             The recordings.
-        channels : Channels
-            The table of them.
+        names : list of ndarray of str
+            Their channels that are studied; nothing else is looked at.
         reference : None | list of mne.io.Raw | list of mne.Epochs
             Recordings of the same channels.
         hidden : str | None
@@ -249,41 +256,55 @@ class RegionReconstructor(BaseEstimator):
 
         Returns
         -------
-        studies : list of Study
-            One for each recording, of the labelled channels that are not hidden.
+        studies : list of Study | None
+            One for each recording; None where it has no channels that are studied.
         ends : list of int
             The sample up to which each recording has been looked at.
         """
-        names = [list_labelled(channels, i, hidden) for i in range(len(recordings))]
+        ends = [0] * len(recordings)
         if reference is not None:
-            found = self._study_reference(recordings, names, reference, hidden)
-            return found, [0] * len(recordings)
+            return self._study_reference(recordings, names, reference, hidden), ends
         studies = [
-            self._recall(recording, of_one) if len(of_one) else None
+            self._recall(recording, of_one)
             for recording, of_one in zip(recordings, names, strict=True)
         ]
-        ends = [0] * len(recordings)
-        new = [i for i, study in enumerate(studies) if study is None and len(names[i])]
-        if new:
-            found = [
-                crop_pieces(
-                    recordings[i],
-                    names[i],
-                    channels.ch_name[channels.recording == i],
-                    self.identity_duration,
-                    describe(i, recordings[i]),
-                )
-                for i in new
-            ]
-            of_new = self._study([first for (first,), _ in found])
-            for i, study, (_, end) in zip(new, of_new, found, strict=True):
-                studies[i], ends[i] = study, end
+        new = [
+            i
+            for i, (study, of_one) in enumerate(zip(studies, names, strict=True))
+            if len(of_one) > (0 if study is None else len(study.ch_names))
+        ]
+        pieces = []
+        for i in new:
+            (piece,), ends[i] = crop_pieces(
+                recordings[i],
+                names[i],
+                recordings[i].ch_names,
+                self.identity_duration,
+                describe(i, recordings[i]),
+            )
+            pieces.append(piece)
+        for i, study in zip(new, self._study(pieces) if new else [], strict=True):
+            studies[i] = self._complete(studies[i], study, describe(i, recordings[i]))
         return studies, ends
 
     def _recall(self, recording, ch_names):
-        """Return the study of channels that were there in `fit`, or None."""
+        """Return the study of those channels that were there in `fit`, or None."""
         known = getattr(self, "known_", {}).get(get_subject(recording), [])
-        return find_channels(known, ch_names) if known else None
+        return find_channels(known, ch_names)
+
+    def _complete(self, known, study, name):
+        """Return the study of all channels, in which known ones are as known."""
+        if known is None:
+            return study
+        new = [one for one in study.ch_names if one not in set(known.ch_names)]
+        if known.parts:
+            warn(
+                f"Channels of {name} were not there when the model was adapted to it: "
+                f"{shorten_list(new)}. It is predicted as if it had not been adapted. "
+                "Adapt to seconds with all its channels, or leave these out."
+            )
+        both = append_studies([replace(known, parts=()), study.take(new)])
+        return both.take(study.ch_names)
 
     def _study_reference(self, recordings, names, reference, hidden):
         """Study recordings by others of the same channels."""
@@ -295,7 +316,10 @@ class RegionReconstructor(BaseEstimator):
                 for index, one in kept.items()
                 if set(get_regions(one).values()) != {hidden}
             }
-        found = self._study_known(list(kept.values())) if kept else []
+        try:
+            found = self._study_known(list(kept.values())) if kept else []
+        except ValueError as error:
+            raise ValueError(f"In the reference: {error}") from error
         found = dict(zip(kept, found, strict=True))
         studies = []
         for index, (recording, ch_names) in enumerate(
@@ -318,35 +342,62 @@ class RegionReconstructor(BaseEstimator):
         """Predict each region of each recording; yield what was found."""
         channels = list_channels(recordings, picks=self.picks)
         wanted = find_withheld(regions, channels)
+        targets = self._find_targets(recordings, channels, wanted, strict)
         # what is asked for by region must not be looked at, not even to know the rest
-        hidden = wanted if self.query == "region" else [None]
-        for region in hidden:
-            studies, ends = self._study_before(recordings, channels, reference, region)
-            for index, (study, end) in enumerate(zip(studies, ends, strict=True)):
-                recording = recordings[index]
-                rows = pick_labelled(channels, index)
-                found = set(channels.region[rows])
-                targets = sorted(found & set(wanted if region is None else [region]))
-                if len(found) < 2:
-                    for target in targets:
-                        _refuse(recording, index, target, strict)
-                    continue
-                picks = channels.pick[rows]
-                signals = read_signals(recording, picks, self.n_times_)
-                for target in targets:
-                    is_target = channels.region[rows] == target
-                    asked = self._ask(study, channels.ch_name[rows], target)
-                    name = describe(index, recording)
-                    yield Prediction(
+        for hidden in wanted if self.query == "region" else [None]:
+            asked = [
+                [one for one in of_one if hidden in (one, None)] for of_one in targets
+            ]
+            names = [
+                list_labelled(channels, index, hidden) if of_one else []
+                for index, of_one in enumerate(asked)
+            ]
+            studies, ends = self._study_before(recordings, names, reference, hidden)
+            for index, study in enumerate(studies):
+                if asked[index]:
+                    yield from self._reconstruct_one(
+                        recordings[index],
                         index,
-                        target,
-                        picks,
-                        is_target,
-                        asked,
-                        signals,
-                        end,
-                        *self._predict_signals(signals, asked, is_target, target, name),
+                        channels,
+                        study,
+                        asked[index],
+                        ends[index],
                     )
+
+    def _find_targets(self, recordings, channels, wanted, strict):
+        """Return the regions to be withheld from each recording, which has others."""
+        targets = []
+        for index, recording in enumerate(recordings):
+            found = set(channels.region[pick_labelled(channels, index)])
+            of_one = [region for region in wanted if region in found]
+            if of_one and len(found) < 2:
+                _refuse(recording, index, of_one[0], strict)
+                of_one = []
+            targets.append(of_one)
+        return targets
+
+    def _reconstruct_one(self, recording, index, channels, study, regions, end):
+        """Predict regions of a recording; yield what was found."""
+        rows = pick_labelled(channels, index)
+        signals = read_signals(recording, channels.pick[rows], self.n_times_)
+        name = describe(index, recording)
+        for region in regions:
+            is_target = channels.region[rows] == region
+            asked = self._ask(study, channels.ch_name[rows], region)
+            predicted, covered = self._predict_signals(
+                signals, asked, is_target, region, name
+            )
+            yield Prediction(
+                index,
+                region,
+                channels.pick[rows],
+                is_target,
+                asked,
+                signals,
+                end,
+                predicted,
+                covered,
+            )
 
     def _predict_signals(self, signals, study, is_target, region, name):
         """Predict withheld channels from the signals of the others.
@@ -375,10 +426,14 @@ class RegionReconstructor(BaseEstimator):
         sources = np.flatnonzero(~is_target[: len(signals.data)])
         starts = find_windows(signals, sources, self.n_times_, hop)
         if not len(starts):
+            blame = blame_channels(
+                signals.take(sources), study.ch_names[sources], self.n_times_
+            )
             raise ValueError(
                 f"{name} has no {self.window:g} s in which all {len(sources)} channels "
-                f"outside of {region!r} are usable (not BAD_, finite, not flat). Add "
-                "damaged channels to info['bads'], or use shorter windows."
+                f"outside of {region!r} are usable (not BAD_, finite, not flat). "
+                f"{blame}. Add damaged channels to info['bads'], or use shorter "
+                "windows."
             )
         predict = self._make_predictor(study, is_target)
         of_sources = replace(study, parts=()).take(study.ch_names[sources])
@@ -419,9 +474,9 @@ def _find_in_reference(studies, ch_names, name):
             "recordings of the same subjects."
         )
     found = find_channels(studies, ch_names)
-    if found is None:
-        known = {ch_name for study in studies for ch_name in study.ch_names}
-        missing = [ch_name for ch_name in ch_names if ch_name not in known]
+    known = [] if found is None else found.ch_names
+    missing = [ch_name for ch_name in ch_names if ch_name not in set(known)]
+    if missing:
         raise ValueError(
             f"The reference lacks channels of {name}: {shorten_list(missing)}. Give a "
             "recording with the same good channels and regions."

@@ -148,7 +148,8 @@ class RecordingRidge(LinearBaseline):
     def _recall(self, recording, ch_names):
         """Return the study of channels that training saw together, or None."""
         known = super()._recall(recording, ch_names)
-        return known if known is not None and known.parts else None
+        is_whole = known is not None and len(known.ch_names) == len(ch_names)
+        return known if is_whole and known.parts else None
 
     def _find_weights(self, study, is_target):
         """Choose lags and penalty, then fit on all seconds."""

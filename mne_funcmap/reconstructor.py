@@ -5,18 +5,17 @@ from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
-import torch
 from mne import BaseEpochs
 from sklearn.base import TransformerMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .adaptation import adapt_weights
+from .adaptation import N_PARTS
 from .holding_out import choose_split
 from .identity import counts_channels, make_identity
-from .labelled import pick_labelled
-from .linear_fit import read_weights
+from .labelled import list_labelled, pick_labelled
+from .linear_fit import read_adapted_weights, read_weights
 from .model_files import (
     DAMAGE,
     PLAIN,
@@ -43,7 +42,7 @@ from .region_summary import summarize_regions
 from .scaled_identity import ScaledIdentity
 from .segments import RAW_DURATION
 from .settings import Settings
-from .signals import read_signals
+from .signals import blame_channels, read_signals
 from .studies import (
     cut_study,
     group_studies,
@@ -51,7 +50,22 @@ from .studies import (
 )
 from .subjects import describe, get_subjects, shorten_list
 from .training import draw_seed, resolve_device
-from .virtual import add_channels, find_centres
+from .virtual import add_channels, find_centres, name_virtual
+
+# of a skorch net, what the training or other parameters depend on
+RESERVED = {
+    "module",
+    "max_epochs",
+    "batch_size",
+    "lr",
+    "optimizer__weight_decay",
+    "callbacks",
+    "device",
+    "module__n_identity",
+    "module__n_latents",
+    "module__sfreq",
+    "module__n_times",
+}
 
 
 class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
@@ -108,7 +122,8 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
     callbacks : list | None
         Further callbacks of skorch, for ``net_``.
     net_params : dict | None
-        Further parameters of the skorch net ``net_``.
+        Further parameters of the skorch net ``net_``; those that other parameters set
+        are refused.
     random_state : int | RandomState | None
         Seed. The same seed gives the same numbers on the CPU.
 
@@ -146,8 +161,8 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
     known by subject and name from `fit` or `adapt` keep theirs; others use the first
     ``identity_duration`` usable seconds of the recording, which are predicted but not
     scored. While the network learns, identities of training channels are as good as
-    those of new ones: cross-fitted over subjects, and told by one of four pieces of
-    the recording that are as long, drawn anew each time.
+    those of new ones: cross-fitted over subjects, and told by one of up to four pieces
+    of the recording that are as long, drawn anew each time.
 
     *Signals* are z-scored by these scales; predictions are in volts again. Windows
     overlap by a half and are blended. They lie where all sources are usable: not
@@ -248,7 +263,8 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
 
         The weights that identities tell are the prior of a ridge regression on these
         seconds, in which the weight of a source is the more free the nearer its
-        identity is to that of the target. How much so was learned in `fit`.
+        identity is to that of the target. How much so was learned in `fit`; how firm
+        the prior is as a whole is chosen by cross-validation over the seconds.
 
         Parameters
         ----------
@@ -275,7 +291,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             )
         get_subjects(recordings)  # channels are known by their subject
         adapted = copy(self)
-        new = group_studies(self._study(recordings, self._bank))
+        new = group_studies(self._study(recordings, self._bank, N_PARTS))
         more = {name: self.known_.get(name, []) + new[name] for name in new}
         adapted.known_ = self.known_ | more
         adapted.adapted_ = self.adapted_ | set(new)
@@ -302,7 +318,8 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         """
         recordings = self._check_fitted(X)
         channels = list_channels(recordings, picks=self.picks)
-        studies, _ = self._study_before(recordings, channels, reference, None)
+        names = [list_labelled(channels, index) for index in range(len(recordings))]
+        studies, _ = self._study_before(recordings, names, reference)
         return [
             self._extract(recording, index, channels, study)
             for index, (recording, study) in enumerate(
@@ -355,17 +372,23 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         Raises
         ------
         ValueError
-            If the region was not in training.
+            If the region was not in training, had fewer channels, or is the only one
+            of a recording.
+        TypeError
+            If n_channels is not an integer.
         """
         recordings = self._check_fitted(X)
-        if region not in self.region_summary_.identities:
+        if region not in self.regions_.tolist():
             raise ValueError(
                 f"region={region!r} was not in training: expected one of "
                 f"{self.regions_.tolist()}."
             )
-        channels = list_channels(recordings, picks=self.picks)
-        studies, _ = self._study_before(recordings, channels, None, region)
         identity = find_centres(self.region_summary_.identities[region], n_channels)
+        channels = list_channels(recordings, picks=self.picks)
+        names = [
+            list_labelled(channels, index, region) for index in range(len(recordings))
+        ]
+        studies, _ = self._study_before(recordings, names, None, region)
         return [
             self._add_virtual(recording, index, channels, study, region, identity)
             for index, (recording, study) in enumerate(
@@ -451,11 +474,13 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         rec._keep(unpack_networks(networks, tensors, rec.architecture, settings))
         rec.known_ = unpack_studies(header["studies"], tensors)
         rec.adapted_ = frozenset(rec.known_)
+        rec.is_fitted_ = True
         return rec
 
     def _learn(self, recordings, channels):
         """Fit the identity, then the networks."""
         self._check_targets()
+        self._check_net_params()
         seed = draw_seed(self.random_state)
         groups = find_subjects(recordings)
         self._bank = FilterBank(self.sfreq_, self.n_times_)
@@ -535,15 +560,29 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
 
     def _study_known(self, recordings):
         """Study recordings that are given to know channels by, or adapt to."""
-        return self._study(recordings, self._bank if self.adapted_ else None)
+        return self._study(recordings, self._bank if self.adapted_ else None, N_PARTS)
 
     def _check_targets(self):
         """Raise unless some training recording has the target regions."""
         missing = np.setdiff1d(self._get_targets(), self.regions_).tolist()
+        if not len(self._get_targets()):
+            raise ValueError(
+                "target_regions is an empty list: expected regions, or None for all."
+            )
         if missing:
             raise ValueError(
                 f"target_regions names {missing}, which no recording of X has: its "
                 f"regions are {shorten_list(self.regions_, 20)}."
+            )
+
+    def _check_net_params(self):
+        """Raise if net_params hold what parameters or the training set."""
+        clash = sorted((self.net_params or {}).keys() & RESERVED)
+        if clash:
+            raise ValueError(
+                f"net_params holds {', '.join(clash)}, which parameters of the "
+                "reconstructor set: max_epochs, batch_size, lr, weight_decay, "
+                "n_latents, callbacks and device."
             )
 
     def _get_targets(self):
@@ -593,29 +632,25 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         """Return the function that predicts withheld channels in windows."""
         if self.architecture == "transformer":
             return make_transformer_predictor(self.net_, study, is_target)
-        weights = read_weights(self.net_, study, is_target)
         if study.subject in self.adapted_ and study.parts:
-            with torch.no_grad():
-                weights = adapt_weights(
-                    self.prior_,
-                    weights,
-                    study,
-                    study.parts,
-                    is_target,
-                    self.net_.module_.bank.centre,
-                )
+            weights = read_adapted_weights(self.net_, self.prior_, study, is_target)
         elif self.residual_net_ is not None:
             return make_transformer_predictor(self.residual_net_, study, is_target)
+        else:
+            weights = read_weights(self.net_, study, is_target)
         return make_linear_predictor(self.net_, weights)
 
     def _extract(self, recording, index, channels, study):
         """Return the features of the windows of a recording, (n_windows, n)."""
         windows = cut_study(recording, channels, index, study, self.n_times_)
         if not len(windows):
+            picks = channels.pick[pick_labelled(channels, index)]
+            signals = read_signals(recording, picks, self.n_times_)
             raise ValueError(
                 f"{describe(index, recording)} has no {self.window:g} s in which all "
-                f"of its {len(study.ch_names)} channels are usable. Add damaged "
-                "channels to info['bads'], or use shorter windows."
+                f"of its {len(study.ch_names)} channels are usable. "
+                f"{blame_channels(signals, study.ch_names, self.n_times_)}. Add "
+                "damaged channels to info['bads'], or use shorter windows."
             )
         return extract_features(self.net_, windows, study)
 
@@ -628,7 +663,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             )
         rows = pick_labelled(channels, index)
         rows = rows[channels.region[rows] != region]
-        names = [f"{region}-virtual{i + 1}" for i in range(len(identity))]
+        names = name_virtual(recording, region, len(identity), index)
         asked = self.region_summary_.append(study, names, region, identity)
         is_target = np.arange(len(asked.ch_names)) >= len(rows)
         signals = read_signals(recording, channels.pick[rows], self.n_times_)

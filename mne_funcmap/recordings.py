@@ -80,6 +80,11 @@ def check_recordings(X):
                 f"{type(recording)}: {str(recording)[:80]!r}. Read files first, as by "
                 "mne.io.read_raw."
             )
+        if recording.preload and np.iscomplexobj(recording._data):
+            raise TypeError(
+                f"Item {index} of X has complex signals: expected real ones. Take "
+                "their amplitude, as by apply_hilbert(envelope=True)."
+            )
     return recordings
 
 

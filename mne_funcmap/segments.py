@@ -96,14 +96,14 @@ def cut_segments(
     )
 
 
-def find_segment_length(recordings, duration, like):
+def find_segment_length(recordings, duration, like, *, param="duration"):
     """Return samples and rate of all segments, or name who differs."""
     lengths = [_get_length(recording, duration) for recording in recordings]
     expected, of_whom = like or lengths[0], "in training" if like else "in recording 0"
     if expected[0] < 2:
         raise ValueError(
-            f"Segments of {expected[0]} samples at {expected[1]:g} Hz are too short: "
-            "expected 2 at least. Set a longer duration, in seconds."
+            f"A {param} of {expected[0]} samples at {expected[1]:g} Hz is too short: "
+            "expected 2 at least. Set a longer one, in seconds."
         )
     odd = [
         f"{describe(index, recording)}: {n_times} samples at {sfreq:g} Hz"
@@ -115,10 +115,10 @@ def find_segment_length(recordings, duration, like):
     ]
     if odd:
         raise ValueError(
-            "Segments must have one length and one sampling rate. Expected "
+            "All must have one length and one sampling rate. Expected "
             f"{expected[0]} samples at {expected[1]:g} Hz, as {of_whom}, but found "
             f"{shorten_list(odd)}. Resample the recordings, as by "
-            "RecordingPreprocessor(sfreq=...), and set duration= to seconds that all "
+            f"RecordingPreprocessor(sfreq=...), and set {param}= to seconds that all "
             "have."
         )
     return expected

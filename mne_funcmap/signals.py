@@ -4,7 +4,7 @@ Nothing after this module reads MNE's data. Only stretches of time that are usab
 part: not annotated as bad, finite, and not flat.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import mne
 import numpy as np
@@ -12,6 +12,7 @@ from mne import BaseEpochs
 from scipy import ndimage
 
 from .recordings import DATA_TYPES
+from .subjects import shorten_list
 
 FLAT_DURATION = 0.5  # seconds without any change, which no electrode records
 LARGEST = 1e18  # volts; beyond, squares overflow single precision
@@ -41,6 +42,10 @@ class Signals:
     breaks: np.ndarray
     onset: np.ndarray
     n_samples: int
+
+    def take(self, rows):
+        """Return the same of some channels."""
+        return replace(self, data=self.data[rows], usable=self.usable[rows])
 
 
 def read_signals(recording, picks, n_times):
@@ -168,7 +173,7 @@ def find_starts(usable, breaks, n_times, hop):
     return np.concatenate(starts) if starts else np.zeros(0, dtype=int)
 
 
-def find_windows(signals, rows, n_times, hop):
+def find_windows(signals, rows, n_times, hop=None):
     """Find the windows in which some channels are usable.
 
     Parameters
@@ -177,15 +182,23 @@ def find_windows(signals, rows, n_times, hop):
         The signals of a recording.
     rows : ndarray | slice
         The channels that must be usable.
-    n_times, hop : int
-        As for `find_starts`.
+    n_times : int
+        Number of samples of a window.
+    hop : int | None
+        As for `find_starts`, so that windows cover all of a stretch. None stands for
+        windows end to end, none of which overlap.
 
     Returns
     -------
     starts : ndarray of int, shape (n_windows,)
         First samples.
     """
-    return find_starts(signals.usable[rows].all(axis=0), signals.breaks, n_times, hop)
+    usable = signals.usable[rows].all(axis=0)
+    if hop is not None:
+        return find_starts(usable, signals.breaks, n_times, hop)
+    starts = find_starts(usable, signals.breaks, n_times, n_times)
+    # the last of a stretch is aligned to its end
+    return starts[np.diff(starts, prepend=-n_times) >= n_times]
 
 
 def cut_windows(signals, starts, n_times, rows=slice(None)):
@@ -208,6 +221,33 @@ def cut_windows(signals, starts, n_times, rows=slice(None)):
         In volts.
     """
     return signals.data[rows][:, starts[:, None] + np.arange(n_times)].swapaxes(0, 1)
+
+
+def blame_channels(signals, ch_names, n_times):
+    """Say which channels are never usable for as long as a window.
+
+    Parameters
+    ----------
+    signals : Signals
+        The signals of a recording that has no window.
+    ch_names : sequence of str
+        The channels, as many as there are signals.
+    n_times : int
+        Number of samples of a window.
+
+    Returns
+    -------
+    text : str
+        Their names, for a message; if there are none, that windows differ.
+    """
+    dead = [
+        ch_name
+        for row, ch_name in enumerate(ch_names)
+        if not len(find_windows(signals, [row], n_times))
+    ]
+    if dead:
+        return f"Never usable for so long: {shorten_list(dead)}"
+    return "Each is at times, but not all at once"
 
 
 def find_onsets(signals, start, sfreq):

@@ -7,7 +7,7 @@ import torch
 
 from .labelled import check_labelled, pick_labelled
 from .moments import compute_moments
-from .signals import cut_windows, find_windows, read_signals
+from .signals import blame_channels, cut_windows, find_windows, read_signals
 from .subjects import describe, get_subject, shorten_list
 
 PART_ENDS = (10.0, 20.0, 40.0)  # seconds, of parts of a recording
@@ -129,7 +129,8 @@ def study_recording(
         raise ValueError(
             f"{name} has no {n_times / recording.info['sfreq']:g} s in which all of "
             f"its {len(ch_names)} channels are usable (not BAD_, finite, not flat). "
-            "Add damaged channels to info['bads'], or use shorter windows."
+            f"{blame_channels(signals, ch_names, n_times)}. Add damaged channels to "
+            "info['bads'], or use shorter windows."
         )
     length = n_times / recording.info["sfreq"]
     parts = [
@@ -232,7 +233,7 @@ def cut_study(recording, channels, index, study, n_times):
 
 def _cut_normalized(signals, study, n_times):
     """Return windows of channels, end to end, z-scored."""
-    starts = find_windows(signals, slice(None), n_times, n_times)
+    starts = find_windows(signals, slice(None), n_times)
     windows = study.normalize(cut_windows(signals, starts, n_times))
     return torch.from_numpy(windows.astype(np.float32))
 
@@ -270,29 +271,31 @@ def find_channels(studies, ch_names):
     Returns
     -------
     study : Study | None
-        Identities and scales, averaged over recordings; with moments, if all the
-        channels were recorded together. None if some of them were not there.
+        Identities and scales of those that are known, in this order, averaged over
+        recordings; with moments, if these were recorded together. None if none of
+        them is known.
     """
+    known = {ch_name for study in studies for ch_name in study.ch_names}
+    ch_names = [ch_name for ch_name in ch_names if ch_name in known]
+    if not ch_names:
+        return None
     # moments tell of channels that were recorded together
     whole = [study for study in studies if set(ch_names) <= set(study.ch_names)]
     if whole:
         return _average([study.take(ch_names) for study in whole])
-    known = {}
-    for study in studies:
-        for ch_name in study.ch_names:
-            known.setdefault(ch_name, []).append(study.take([ch_name]))
-    if not set(ch_names) <= set(known):
-        return None
-    of_each = [replace(_average(known[ch_name]), parts=()) for ch_name in ch_names]
-    return append_studies(of_each)
+    of_each = [
+        _average([one.take([ch_name]) for one in studies if ch_name in one.ch_names])
+        for ch_name in ch_names
+    ]
+    return append_studies([replace(study, parts=()) for study in of_each])
 
 
 def _average(studies):
     """Return the mean of studies of the same channels, with the parts of all."""
     mean = np.mean([study.mean for study in studies], axis=0)
-    power = np.mean([s.scale**2 + s.mean**2 for s in studies], axis=0)
+    power = np.mean([s.scale**2 + (s.mean - mean) ** 2 for s in studies], axis=0)
     identity = np.mean([study.identity for study in studies], axis=0)
-    scale = np.sqrt(power - mean**2)
+    scale = np.sqrt(power)
     parts = [part for study in studies for part in study.rescale(mean, scale).parts]
     return replace(
         studies[0], identity=identity, mean=mean, scale=scale, parts=tuple(parts)

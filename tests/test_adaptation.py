@@ -1,12 +1,21 @@
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from mne_funcmap.adaptation import WeightPrior, _score_case, learn_prior, update_weights
+from mne_funcmap.adaptation import (
+    FACTORS,
+    WeightPrior,
+    _score_case,
+    adapt_weights,
+    choose_factor,
+    learn_prior,
+    update_weights,
+)
 from mne_funcmap.moments import compute_moments
 from mne_funcmap.nets.mixing import FilterBank
+from mne_funcmap.studies import Study
 
 N_CHANNELS = 5
 N_TIMES = 20
@@ -140,7 +149,15 @@ def make_cases(n_cases=4):
             (compute_moments(part, BANK), 0.2 * len(part))
             for part in windows.split([2, 3, 25])
         ]
-        study = SimpleNamespace(parts=tuple(parts), identity=identity.numpy())
+        study = Study(
+            subject="sub-1",
+            ch_names=np.arange(12).astype(str),
+            region=np.where(is_target, "A", "B"),
+            identity=identity.numpy(),
+            mean=np.zeros(12),
+            scale=np.ones(12),
+            parts=tuple(parts),
+        )
         weights = torch.zeros(1, 12, BANK.n_filters)
         cases.append((study, is_target, weights))
     return cases
@@ -185,3 +202,32 @@ def test_same_seed_same_prior_and_no_global_random_state():
     assert not torch.equal(found[0], found[2])
     assert torch.equal(states[0], torch.get_rng_state())
     np.testing.assert_array_equal(states[1], np.random.get_state()[1])  # noqa: NPY002
+
+
+# The factor of its precision
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_factor_is_large_where_the_prior_is_right(is_right):
+    """Where identities tell the weights, it holds; where they err, data do."""
+    study, is_target, weights = make_cases(1)[0]
+    weights[0, 1, BANK.centre] = -1.0 if is_right else 3.0
+    chosen = choose_factor(make_prior(), weights, study, is_target, BANK.centre)
+    assert chosen > 3 if is_right else chosen < 0.3
+
+
+def test_factor_is_of_the_precision():
+    study, is_target, weights = make_cases(1)[0]
+    with torch.no_grad():
+        prior = make_prior()
+        found = adapt_weights(prior, weights, study, is_target, BANK.centre, 10.0)
+        prior.log_precision += np.log(10.0)
+        expected = adapt_weights(prior, weights, study, is_target, BANK.centre)
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-2)
+
+
+def test_a_single_part_leaves_the_prior_as_learned():
+    study, is_target, weights = make_cases(1)[0]
+    study = replace(study, parts=study.parts[:1])
+    assert FACTORS[0] == 1.0
+    assert choose_factor(make_prior(), weights, study, is_target, BANK.centre) == 1.0

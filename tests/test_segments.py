@@ -375,7 +375,9 @@ def test_like():
 
 
 def test_too_short_segments():
-    with pytest.raises(ValueError, match="Segments of 1 samples at 200 Hz"):
+    with pytest.raises(
+        ValueError, match="duration of 1 samples at 200 Hz is too short"
+    ):
         cut_segments([make_raw()], duration=1 / SFREQ)
     assert cut_segments([make_raw()], duration=2 / SFREQ).data.shape[1] == 2
 

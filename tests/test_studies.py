@@ -177,6 +177,14 @@ def test_scale_over_recordings_is_that_of_all(make_coupled):
     np.testing.assert_allclose(found.scale, together.std(axis=1))
 
 
+def test_scale_beside_a_large_offset(make_coupled):
+    raw = make_coupled("sub-1", "AB")
+    raw._data += 1e5
+    of_one = study(raw, bank=None)
+    found = find_channels([of_one], raw.ch_names)
+    np.testing.assert_array_equal(found.scale, of_one.scale)
+
+
 def test_identity_over_recordings_is_the_mean(make_coupled):
     X = [make_coupled("sub-1", "AB", seed=seed) for seed in (0, 1)]
     X[1].reorder_channels(["B2", "A1", "A2", "B1"])
@@ -208,7 +216,10 @@ def test_channels_of_several_recordings(implanted):
     np.testing.assert_array_equal(found.scale[2], implanted[0].scale[2])
     # no recording tells how they go together
     assert found.parts == ()
-    assert find_channels(implanted, ch_names) is None
+    found = find_channels(implanted, ch_names)
+    assert found.ch_names.tolist() == ch_names[:3]
+    assert find_channels(implanted, ["D1"]) is None
+    assert find_channels([], ch_names) is None
 
 
 def test_moments_are_of_recordings_with_all_channels(implanted):

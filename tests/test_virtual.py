@@ -255,6 +255,23 @@ def test_added_twice(fitted, real):
         fitted.add_region([once], "B")
 
 
+@pytest.mark.parametrize("n_channels", [1.5, "2", None])
+def test_number_of_channels_that_is_none(fitted, real, n_channels):
+    with pytest.raises(TypeError, match="n_channels=.* must be an integer"):
+        fitted.add_region([real], "B", n_channels)
+
+
+def test_region_that_is_no_name(fitted, real):
+    with pytest.raises(ValueError, match="was not in training"):
+        fitted.add_region([real], ["B"])
+
+
+def test_names_that_are_taken(fitted, real):
+    taken = mf.rename_channels(take_away(real, "B"), {"A1": "B-virtual1"})
+    with pytest.raises(ValueError, match="recording 0.*channels B-virtual1 already"):
+        fitted.add_region([taken], "B")
+
+
 def test_inputs_are_not_changed(fitted, real):
     raw = take_away(real, "B")
     before = raw.copy()
