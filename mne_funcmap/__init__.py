@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "bids": ["read_recordings_bids"],
         "embedder": ["FunctionalEmbedder"],
         "optimum": ["simulation_optimum"],
-        "identity": ["IdentityUnion"],
+        "identity_union": ["IdentityUnion"],
         "pooling": ["WindowPooler"],
         "reconstructor": ["MaskedRegionReconstructor"],
         "preprocessing": ["RecordingPreprocessor"],

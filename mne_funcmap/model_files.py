@@ -6,7 +6,8 @@ from sklearn.frozen import FrozenEstimator
 
 from .adaptation import WeightPrior
 from .embedder import FunctionalEmbedder
-from .identity import IDENTITIES, IdentityUnion
+from .identity import IDENTITIES
+from .identity_union import IdentityUnion
 from .nets.mixing import LinearPath
 from .nets.reconstruction import MixedTransformer, RegionTransformer
 from .networks import Networks

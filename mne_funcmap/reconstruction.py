@@ -159,7 +159,8 @@ class RegionReconstructor(BaseEstimator):
             rows += compare_prediction(found, recordings[found.index])
         if not rows:
             raise ValueError(
-                "No recording of X has two regions: there is nothing to score."
+                "No recording of X has two regions whose channels change: there is "
+                "nothing to score."
             )
         return pd.DataFrame(rows).sort_values(
             "recording", kind="stable", ignore_index=True

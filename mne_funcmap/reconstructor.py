@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .adaptation import N_PARTS
 from .holding_out import choose_split
-from .identity import counts_channels, make_identity
+from .identity_union import counts_channels, make_identity
 from .labelled import list_labelled, pick_labelled
 from .linear_fit import read_adapted_weights, read_weights
 from .model_files import (

@@ -45,6 +45,14 @@ def make_coupled():
     return _make_coupled
 
 
+@pytest.fixture
+def X(make_coupled):
+    """Small recordings of four subjects; three to train on."""
+    return [
+        make_coupled(f"sub-{i}", "ABC", n_channels=1, duration=12.0) for i in range(4)
+    ]
+
+
 def _make_coupled(
     subject="sub-1",
     regions="ABCD",

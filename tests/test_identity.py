@@ -15,12 +15,11 @@ from mne_funcmap.identity import (
     IDENTITIES,
     AnatomicalIdentity,
     ChannelIdentity,
-    IdentityUnion,
     NoIdentity,
     RandomIdentity,
     RegionIdentity,
-    make_identity,
 )
+from mne_funcmap.identity_union import IdentityUnion, make_identity
 from mne_funcmap.positions import WAVELENGTHS, embed_positions, get_positions
 from mne_funcmap.regions import set_regions
 

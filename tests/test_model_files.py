@@ -15,7 +15,8 @@ from sklearn.frozen import FrozenEstimator
 import mne_funcmap as mf
 from mne_funcmap import networks
 from mne_funcmap.embedder import FunctionalEmbedder
-from mne_funcmap.identity import IdentityUnion, RegionIdentity
+from mne_funcmap.identity import RegionIdentity
+from mne_funcmap.identity_union import IdentityUnion
 from mne_funcmap.reconstructor import MaskedRegionReconstructor
 
 SMALL = {"n_dim": 8, "n_heads": 2, "n_layers": 1, "n_forward": 16}

@@ -15,7 +15,8 @@ from skorch.callbacks import Callback
 import mne_funcmap as mf
 from mne_funcmap import networks
 from mne_funcmap.embedder import FunctionalEmbedder
-from mne_funcmap.identity import IdentityUnion, RegionIdentity
+from mne_funcmap.identity import RegionIdentity
+from mne_funcmap.identity_union import IdentityUnion
 from mne_funcmap.nets.reconstruction import MixedTransformer
 from mne_funcmap.reconstructor import MaskedRegionReconstructor
 from mne_funcmap.withholding import WithheldRegions
@@ -84,14 +85,6 @@ class OddIdentity(TransformerMixin, BaseEstimator):
         elif self.wrong == "text":
             values = [["a"] * 3] * 3
         return values
-
-
-@pytest.fixture
-def X(make_coupled):
-    """Small recordings of four subjects; three to train on."""
-    return [
-        make_coupled(f"sub-{i}", "ABC", n_channels=1, duration=12.0) for i in range(4)
-    ]
 
 
 @pytest.fixture(scope="module")

@@ -9,21 +9,14 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 import mne_funcmap as mf
-from mne_funcmap.identity import ChannelIdentity, IdentityUnion
+from mne_funcmap.identity import ChannelIdentity
+from mne_funcmap.identity_union import IdentityUnion
 from mne_funcmap.reconstructor import MaskedRegionReconstructor
 
 
 def make_rec(identity="region", **params):
     params = {"identity_duration": 2.0, "max_epochs": 1, "n_latents": 4} | params
     return MaskedRegionReconstructor(identity, **params)
-
-
-@pytest.fixture
-def X(make_coupled):
-    """Small recordings of four subjects; three to train on."""
-    return [
-        make_coupled(f"sub-{i}", "ABC", n_channels=1, duration=12.0) for i in range(4)
-    ]
 
 
 # Channels of which some are known
