@@ -19,18 +19,20 @@ from skorch.callbacks import EarlyStopping, LRScheduler
 from skorch.dataset import Dataset
 
 from .metrics import participation_ratio
+from .nets.embedding import Embedding
 from .nets.encoders import ENCODERS, ConvEncoder
 from .nets.losses import LOSSES, SupervisedContrastiveLoss
-from .training import (
+from .segment_training import (
     BalancedBatches,
-    Embedding,
     ReadOutScore,
+    choose_n_epochs,
+    hold_out,
+)
+from .training import (
     apply_in_chunks,
     average,
     check_trained,
-    choose_n_epochs,
     draw_seed,
-    hold_out,
     resolve_device,
     seeded_torch,
 )
@@ -300,25 +302,25 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
     def _n_features_out(self):
         return self.n_components
 
-    def _make_net(self, groups, seed, *, n_epochs=None, callbacks=()):
-        """Return a skorch net that has not been initialized."""
-        encoder = ENCODERS.get(self.encoder, self.encoder)
+    def _get_recipe(self, encoder):
+        """Return the recipe of the encoder, with what was set as parameters."""
         recipe = getattr(encoder, "RECIPE", ConvEncoder.RECIPE)
         if self.loss == "pairwise":
             recipe = recipe | getattr(encoder, "PAIRWISE_RECIPE", {})
-        recipe = recipe | {
-            name: getattr(self, name)
-            for name in recipe
-            if getattr(self, name) is not None
-        }
-        overrides = self.net_params or {}
-        clash = sorted(overrides.keys() & recipe.keys())
+        given = {name: getattr(self, name) for name in recipe}
+        clash = sorted((self.net_params or {}).keys() & recipe.keys())
         if clash:
             raise ValueError(
                 f"net_params holds {', '.join(clash)}, which the search for the number "
                 "of epochs and the learning rate depend on. Set it as a parameter of "
                 "the embedder."
             )
+        return recipe | {k: value for k, value in given.items() if value is not None}
+
+    def _make_net(self, groups, seed, *, n_epochs=None, callbacks=()):
+        """Return a skorch net that has not been initialized."""
+        encoder = ENCODERS.get(self.encoder, self.encoder)
+        recipe, overrides = self._get_recipe(encoder), self.net_params or {}
         n_epochs = n_epochs or recipe["max_epochs"]
         n_samples = 0 if groups is None else len(groups)
         n_batches = BalancedBatches.count(n_samples, recipe["batch_size"])

@@ -22,7 +22,7 @@ from torch import nn
 
 import mne_funcmap as mf
 from mne_funcmap.baselines import UntrainedEmbedder
-from mne_funcmap.training import Embedding
+from mne_funcmap.nets.embedding import Embedding
 
 SFREQ = 400.0
 REGIONS = ["GPi", "Motor", "STN", "VIM", "VO"]

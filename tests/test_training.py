@@ -4,14 +4,12 @@ import torch
 from skorch.dataset import Dataset
 from torch import nn
 
+from mne_funcmap.nets.embedding import Embedding
+from mne_funcmap.segment_training import BalancedBatches, choose_n_epochs, hold_out
 from mne_funcmap.training import (
-    BalancedBatches,
-    Embedding,
     apply_in_chunks,
     average,
-    choose_n_epochs,
     draw_seed,
-    hold_out,
     resolve_device,
     seeded_torch,
 )

@@ -1,0 +1,161 @@
+"""Training of embeddings: balanced batches, and when to stop."""
+
+import numpy as np
+import torch
+from sklearn.model_selection import GroupKFold
+from skorch.callbacks import Callback
+
+from .metrics import balanced_accuracy
+from .readout import BalancedNeighbors
+from .training import apply_in_chunks, check_trained
+
+
+class BalancedBatches:
+    """Batches in which labels come equally often, and no group prevails.
+
+    The training iterator of the skorch net. A batch holds no segment twice: where a
+    label has too few, the batch is smaller. Within a label, a group counts as the
+    square root of its size, halfway between equal segments and equal groups. A pass
+    has about as many segments as there are, in 25 batches at least. Where the labels
+    are too many for a batch, each batch holds a random subset of them.
+
+    Parameters
+    ----------
+    dataset : skorch.dataset.Dataset
+        With tensors ``X``, shape (n_segments, ...), and ``y``, shape (n_segments,).
+    batch_size : int
+        Number of segments in a batch, at most.
+    groups : ndarray of int, shape (n_segments,)
+        Group (subject or channel) of every segment.
+    seed : int
+        Seed of the draws.
+    """
+
+    MIN_PER_LABEL = 4
+    MIN_BATCHES = 25
+
+    def __init__(self, dataset, *, batch_size, groups, seed):
+        self.X, self.y = dataset.X, dataset.y
+        labels = self.y.cpu().numpy()
+        self.order = np.argsort(labels, kind="stable")
+        self.sizes = np.bincount(labels)
+        self.first = np.cumsum(self.sizes) - self.sizes
+        self.weights = _balance_groups(labels, groups)[self.order]
+        self.per_label = max(batch_size // len(self.sizes), self.MIN_PER_LABEL)
+        self.n_labels = min(len(self.sizes), max(2, batch_size // self.per_label))
+        self.n_batches = self.count(len(labels), batch_size)
+        self.generator = np.random.default_rng(seed)
+
+    @classmethod
+    def count(cls, n_segments, batch_size):
+        """Return the number of batches of a pass."""
+        return max(cls.MIN_BATCHES, -(-n_segments // batch_size))
+
+    def __len__(self):
+        return self.n_batches
+
+    def __iter__(self):
+        for _ in range(self.n_batches):
+            rows = torch.from_numpy(self._draw()).to(self.X.device)
+            yield self.X[rows], self.y[rows]
+
+    def _draw(self):
+        """Draw the rows of one batch."""
+        chosen = self.generator.permutation(len(self.sizes))[: self.n_labels]
+        drawn = [self._draw_label(label) for label in chosen]
+        return self.order[np.concatenate(drawn)]
+
+    def _draw_label(self, label):
+        """Draw members of one label, without replacement."""
+        members = self.first[label] + np.arange(self.sizes[label])
+        if len(members) <= self.per_label:
+            return members
+        weights = self.weights[members]
+        return self.generator.choice(
+            members, self.per_label, replace=False, p=weights / weights.sum()
+        )
+
+
+def _balance_groups(labels, groups):
+    """Return weights with which a group in a label counts as the root of its size."""
+    pairs = np.stack([labels, groups])
+    index, sizes = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)[1:]
+    return 1.0 / np.sqrt(sizes[index])
+
+
+class ReadOutScore(Callback):
+    """Score the read-out on what is held out after every epoch.
+
+    Writes ``valid_balanced_accuracy`` to the history: that of nearest neighbours among
+    the training embeddings. The loss alone does not tell when to stop.
+
+    Parameters
+    ----------
+    train, valid : tuple of (torch.Tensor, ndarray)
+        Features and labels.
+    """
+
+    def __init__(self, train, valid):
+        self.train = train
+        self.valid = valid
+
+    def on_epoch_end(self, net, **kwargs):
+        """Add the score of the epoch to the history."""
+        check_trained(net)
+        net.module_.eval()
+        references, queries = (
+            apply_in_chunks(net.module_, features, device=net.device).numpy()
+            for features, _ in (self.train, self.valid)
+        )
+        readout = BalancedNeighbors(random_state=0).fit(references, self.train[1])
+        score = balanced_accuracy(self.valid[1], readout.predict(queries))
+        net.history.record("valid_balanced_accuracy", float(score))
+
+
+def hold_out(labels, groups, *, n_splits=5):
+    """Split off whole groups for validation.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n_segments,)
+        Labels.
+    groups : ndarray of int, shape (n_segments,)
+        Group (subject or channel) of every segment.
+    n_splits : int
+        One part in this many is held out.
+
+    Returns
+    -------
+    split : tuple of (ndarray, ndarray) | None
+        Rows for training, and those for validation whose label occurs in training;
+        None if the groups are too few, or share no two labels.
+    """
+    if len(np.unique(groups)) < n_splits:
+        return None
+    splitter = GroupKFold(n_splits, shuffle=True, random_state=0)
+    train, valid = next(splitter.split(labels, groups=groups))
+    valid = valid[np.isin(labels[valid], labels[train])]
+    if len(np.unique(labels[valid])) < 2:
+        return None
+    return train, valid
+
+
+def choose_n_epochs(scores, n_groups):
+    """Choose the number of epochs from the scores of held-out groups.
+
+    Parameters
+    ----------
+    scores : list of float
+        Accuracy after each epoch.
+    n_groups : int
+        Number of groups held out: segments of one are no independent evidence.
+
+    Returns
+    -------
+    n_epochs : int
+        The last epoch whose score is within one standard error of the best: training
+        ends early only where going on does harm.
+    """
+    best = max(scores)
+    error = np.sqrt(best * (1 - best) / n_groups)
+    return int(np.flatnonzero(np.array(scores) >= best - error)[-1]) + 1
