@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "bids": ["read_recordings_bids"],
         "embedder": ["FunctionalEmbedder"],
+        "evaluation": ["compare_embedders"],
         "optimum": ["simulation_optimum"],
         "identity_union": ["IdentityUnion"],
         "pooling": ["WindowPooler"],
@@ -17,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "regions": ["get_regions", "rename_channels", "set_regions"],
         "segment_embedder": ["SegmentEmbedder"],
         "simulation": ["simulate_recordings"],
+        "splits": ["cut_blocks", "cut_channels", "get_sessions"],
         "subjects": ["get_subjects"],
         "viz": ["plot_embedding"],
     },

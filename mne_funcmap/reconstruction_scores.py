@@ -6,8 +6,9 @@ from joblib import Parallel, delayed
 from mne.io import BaseRaw
 from sklearn.base import clone
 
+from .folds import split_recordings
 from .recordings import check_recordings
-from .resampling import check_cv, compare_models, weigh_subjects
+from .resampling import compare_models, weigh_subjects
 from .subjects import get_subject, get_subjects
 
 ADAPTED = "adapted"
@@ -75,8 +76,8 @@ def cross_val_reconstruct(
         at least, as by ``evaluate``, with model and fold.
     """
     recordings = check_recordings(X)
+    splits = split_recordings(recordings, groups, cv)
     groups = get_subjects(recordings) if groups is None else np.asarray(groups)
-    splits = list(check_cv(cv, groups).split(recordings, groups=groups))
     tasks = [(name, fold) for name in estimators for fold in range(len(splits))]
     found = Parallel(n_jobs=n_jobs)(
         delayed(_score_fold)(

@@ -1,40 +1,10 @@
-"""Subjects, of which a study could have more: held out, and drawn for intervals."""
+"""Intervals and tests over subjects, of which a study could have had others."""
 
 import numpy as np
-from sklearn.model_selection import GroupKFold
+from scipy.stats import wilcoxon
 from sklearn.utils import check_random_state
 
 LEVEL = 95  # percent, of intervals
-
-
-def check_cv(cv, groups):
-    """Return the splitter, or say that there are too few subjects for it.
-
-    Parameters
-    ----------
-    cv : None | cross-validation generator
-        None stands for ``GroupKFold(5)``.
-    groups : ndarray of str, shape (n_recordings,)
-        What is held out as a whole.
-
-    Returns
-    -------
-    cv : cross-validation generator
-        The splitter.
-
-    Raises
-    ------
-    ValueError
-        If there are too few groups.
-    """
-    cv = GroupKFold(5) if cv is None else cv
-    n_groups, n_splits = len(np.unique(groups)), cv.get_n_splits(groups=groups)
-    if n_groups < 2 or n_groups < n_splits:
-        raise ValueError(
-            f"X has recordings of {n_groups} subject(s), too few for {n_splits} folds. "
-            "Give more subjects, or cv=GroupKFold(n) with n between 2 and their number."
-        )
-    return cv
 
 
 def weigh_subjects(n_subjects, n_resamples, random_state):
@@ -60,7 +30,7 @@ def weigh_subjects(n_subjects, n_resamples, random_state):
     return np.vstack([np.ones(n_subjects), draws])
 
 
-def compare_models(models, scores, baselines, name):
+def compare_models(models, scores, baselines, name, *, by_subject=None):
     """Describe the scores of models, and their differences to the best baseline.
 
     Parameters
@@ -74,29 +44,98 @@ def compare_models(models, scores, baselines, name):
         are no differences.
     name : str
         What the score is called.
+    by_subject : ndarray | None, shape (n_models, n_subjects)
+        Scores of each subject, for the tests.
 
     Returns
     -------
     columns : dict of str to object
         model; the score by its name, and low and high, the ends of its 95 % interval;
-        and of the difference diff_low and diff_high, with difference and baseline.
+        and of the difference diff_low and diff_high, with difference and baseline;
+        p_value (Wilcoxon's signed rank test over subjects, two-sided) and p_holm (the
+        same, corrected by Holm for as many models).
     """
     unknown = [baseline for baseline in baselines if baseline not in models]
     if unknown:
         raise ValueError(f"Baselines {unknown} are not among the models {models}.")
-    columns = {"model": models}
-    columns |= dict(zip((name, "low", "high"), _describe(scores), strict=True))
+    columns = {"model": models} | describe(scores, name, "low", "high")
     if len(baselines):
         best = max(baselines, key=lambda model: scores[models.index(model), 0])
-        difference = _describe(scores - scores[models.index(best)])
-        names = ("difference", "diff_low", "diff_high")
-        columns |= dict(zip(names, difference, strict=True))
+        of_best = models.index(best)
+        difference = scores - scores[of_best]
+        columns |= describe(difference, "difference", "diff_low", "diff_high")
         columns["baseline"] = best
+        if by_subject is not None:
+            p_values = compare_subjects(by_subject, by_subject[of_best])
+            columns |= {"p_value": p_values, "p_holm": correct_holm(p_values)}
     return columns
 
 
-def _describe(values):
-    """Return the value on the data and the interval, each (n_models,)."""
+def describe(scores, name, low, high):
+    """Return scores and the ends of their intervals as columns.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n_models, 1 + n_resamples)
+        Of the data, then of every draw.
+    name, low, high : str
+        Names of the columns.
+
+    Returns
+    -------
+    columns : dict of str to ndarray
+        Scores on the data, and the percentiles 2.5 and 97.5 over the draws.
+    """
     tail = (100 - LEVEL) / 2
-    low, high = np.percentile(values[:, 1:], [tail, 100 - tail], axis=1)
-    return values[:, 0], low, high
+    found = np.full((2, len(scores)), np.nan)
+    if scores.shape[1] > 1:
+        found = np.nanpercentile(scores[:, 1:], [tail, 100 - tail], axis=1)
+    return {name: scores[:, 0], low: found[0], high: found[1]}
+
+
+def compare_subjects(scores, baseline):
+    """Test whether subjects have other scores than by a baseline.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n_models, n_subjects)
+        Scores of each subject.
+    baseline : ndarray, shape (n_subjects,)
+        Those by the baseline.
+
+    Returns
+    -------
+    p_values : ndarray, shape (n_models,)
+        Two-sided, by Wilcoxon's signed rank test; subjects without a difference are
+        ranked but not counted (Pratt). nan where none differs.
+    """
+    p_values = []
+    for difference in scores - baseline:
+        # what rounding makes of equal scores is no difference
+        difference = np.where(np.abs(difference) < 1e-12, 0, difference)
+        found = np.nan
+        if difference.any():
+            found = wilcoxon(difference, zero_method="pratt").pvalue
+        p_values.append(found)
+    return np.array(p_values)
+
+
+def correct_holm(p_values):
+    """Correct p-values for their number, by the step-down method of Holm (1979).
+
+    Parameters
+    ----------
+    p_values : ndarray, shape (n_tests,)
+        The p-values; nan where there was no test, which does not count.
+
+    Returns
+    -------
+    corrected : ndarray, shape (n_tests,)
+        Smallest levels at which the tests are still significant together.
+    """
+    p_values = np.asarray(p_values, dtype=float)
+    corrected = np.full(len(p_values), np.nan)
+    order = np.argsort(p_values)[: np.isfinite(p_values).sum()]
+    steps = p_values[order] * np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return corrected

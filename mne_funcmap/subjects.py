@@ -64,7 +64,7 @@ def get_subject(recording):
 
 def describe(index, recording):
     """Name a recording in messages by index (None: unknown), subject and file."""
-    subject, file = get_subject(recording), _get_file_name(recording)
+    subject, file = get_subject(recording), get_file_name(recording)
     known = [f"subject {subject!r}"] if subject else []
     known += [f"file {file!r}"] if file else []
     text = "The recording" if index is None else f"recording {index}"
@@ -86,7 +86,8 @@ def check_recording(inst):
         )
 
 
-def _get_file_name(recording):
+def get_file_name(recording):
+    """Get the name of the file a recording was read from, None if there is none."""
     files = (
         recording.filenames if isinstance(recording, BaseRaw) else [recording.filename]
     )
