@@ -162,8 +162,9 @@ def fingerprint(recording):
         # the first reading drops bad epochs in place, which must not reach the user
         recording = recording.copy().drop_bad(verbose="error")
     info, notes = recording.info, recording.annotations
-    marks = [] if notes is None else list(zip(notes.onset, notes.description))
-    where = [] if notes is None else list(zip(notes.duration, notes.ch_names))
+    marks = []
+    if notes is not None:
+        marks = [notes.onset, notes.duration, notes.description, [*notes.ch_names]]
     montage = recording.get_montage()
     return joblib.hash(
         [
@@ -175,7 +176,6 @@ def fingerprint(recording):
             info["description"],
             get_subject(recording),
             marks,
-            where,
             montage and montage.get_positions(),
         ]
     )
