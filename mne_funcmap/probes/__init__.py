@@ -1,1 +1,1 @@
-"""Questions to embeddings and models, beyond accuracy: each a function, each a table."""
+"""Questions to embeddings beyond accuracy: each a function that returns a table."""
