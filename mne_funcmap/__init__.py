@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "optimum": ["simulation_optimum"],
         "identity_union": ["IdentityUnion"],
         "pooling": ["WindowPooler"],
+        "reconstruction_scores": ["compare_identities"],
         "reconstructor": ["MaskedRegionReconstructor"],
         "preprocessing": ["RecordingPreprocessor"],
         "regions": ["get_regions", "rename_channels", "set_regions"],

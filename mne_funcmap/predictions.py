@@ -7,7 +7,8 @@ import torch
 from mne import BaseEpochs
 from mne.utils import warn
 
-from .signals import Signals
+from .band_measures import measure_bands
+from .signals import Signals, find_stretches
 from .studies import Study
 from .subjects import describe, shorten_list
 
@@ -142,7 +143,7 @@ def mark_missing(recording, ch_names, covered, region, index):
         )
 
 
-def compare_prediction(found, recording):
+def compare_prediction(found, recording, bands):
     """Compare a prediction with the truth.
 
     Parameters
@@ -150,7 +151,9 @@ def compare_prediction(found, recording):
     found : Prediction
         What was predicted.
     recording : mne.io.Raw | mne.Epochs
-        For messages.
+        The recording.
+    bands : dict of str to tuple of float
+        Bands, in Hz, in which it is also compared.
 
     Returns
     -------
@@ -183,6 +186,10 @@ def compare_prediction(found, recording):
             steady.append(ch_name)
             continue
         measures = measure(predicted[use], true[use])
+        if bands:
+            stretches = find_stretches(use, found.signals.breaks)
+            sfreq = recording.info["sfreq"]
+            measures |= measure_bands(predicted, true, stretches, sfreq, bands)
         rows.append(known | {"ch_name": ch_name} | measures | {"n_sources": n_sources})
     if steady:
         warn(

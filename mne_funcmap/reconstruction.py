@@ -12,6 +12,7 @@ from mne.utils import warn
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from .band_measures import check_bands
 from .labelled import (
     check_all_labelled,
     drop_region,
@@ -126,7 +127,7 @@ class RegionReconstructor(BaseEstimator):
             write_prediction(copies[found.index], found)
         return copies
 
-    def evaluate(self, X, y=None, reference=None, regions=None):
+    def evaluate(self, X, y=None, reference=None, regions=None, bands=None):
         """Compare the prediction of every withheld channel with the truth.
 
         Parameters
@@ -140,6 +141,9 @@ class RegionReconstructor(BaseEstimator):
             channel is are not scored.
         regions : None | str | list of str
             The regions that are withheld, each in turn; None stands for all.
+        bands : None | dict of str to tuple of float
+            Name, and lowest and highest frequency in Hz, of bands in which predictions
+            are also compared, such as ``{"alpha": (8, 13)}``.
 
         Returns
         -------
@@ -148,15 +152,19 @@ class RegionReconstructor(BaseEstimator):
             (Pearson), nmse (mean squared error over the variance, of z-scored signals),
             nrmse (its root), amplitude_ratio (standard deviation of prediction over
             truth) and n_sources (channels predicted from). r is 0 for a prediction
-            that does not change.
+            that does not change. For each band r_envelope_<band>, r of the amplitudes,
+            and coherence_<band>, the mean squared coherence without its bias, so that
+            0 is what independent signals have on average; nan where what is scored is
+            too short for it.
         """
         import pandas as pd
 
         recordings = self._check_fitted(X, y)
         warn_unknown_subjects(recordings)
+        bands = check_bands(bands or {}, self.sfreq_)
         rows = []
         for found in self._reconstruct(recordings, regions, reference, strict=False):
-            rows += compare_prediction(found, recordings[found.index])
+            rows += compare_prediction(found, recordings[found.index], bands)
         if not rows:
             raise ValueError(
                 "No recording of X has two regions whose channels change: there is "

@@ -161,16 +161,34 @@ def find_starts(usable, breaks, n_times, hop):
     starts : ndarray of int, shape (n_pieces,)
         First samples.
     """
+    starts = [
+        np.minimum(np.arange(at.start, at.stop - n_times + hop, hop), at.stop - n_times)
+        for at in find_stretches(usable, breaks)
+        if at.stop - at.start >= n_times
+    ]
+    return np.concatenate(starts) if starts else np.zeros(0, dtype=int)
+
+
+def find_stretches(usable, breaks):
+    """Find the stretches of time that are usable from one end to the other.
+
+    Parameters
+    ----------
+    usable : ndarray of bool, shape (n_samples,)
+        What is usable.
+    breaks : ndarray of int
+        Samples that no stretch reaches across.
+
+    Returns
+    -------
+    stretches : list of slice
+        First samples, and those after the last.
+    """
     changes = np.diff(usable.astype(np.int8), prepend=0, append=0)
     cuts = breaks[usable[breaks - 1] & usable[breaks]]
     begins = np.sort(np.r_[np.flatnonzero(changes == 1), cuts])
     ends = np.sort(np.r_[np.flatnonzero(changes == -1), cuts])
-    starts = [
-        np.minimum(np.arange(begin, end - n_times + hop, hop), end - n_times)
-        for begin, end in zip(begins, ends, strict=True)
-        if end - begin >= n_times
-    ]
-    return np.concatenate(starts) if starts else np.zeros(0, dtype=int)
+    return list(map(slice, begins, ends))
 
 
 def find_windows(signals, rows, n_times, hop=None):

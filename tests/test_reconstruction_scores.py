@@ -242,7 +242,8 @@ def scores():
 
 def test_means_are_over_channels(scores):
     summary = summarize_reconstruction(scores)
-    assert list(summary.columns) == ["model", "r", "low", "high", "nmse"]
+    columns = ["model", "r", "low", "high", "nmse", "nmse_low", "nmse_high"]
+    assert list(summary.columns) == columns
     assert summary["model"].tolist() == ["b", "a"]
     assert_allclose(summary["r"], [2.9 / 6, 1.45 / 6])
     assert_allclose(summary["nmse"], [1 - 0.45, 1.0])
