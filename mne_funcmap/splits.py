@@ -10,9 +10,15 @@ import numpy as np
 from mne import BaseEpochs
 
 from .labelled import read_labels
-from .recordings import check_recordings, find_subjects, list_channels
+from .recordings import (
+    check_all_named,
+    check_recordings,
+    find_subjects,
+    list_channels,
+    warn_unknown_subjects,
+)
 from .regions import replace_regions
-from .subjects import describe, get_file_name
+from .subjects import describe, get_file_name, get_subject
 
 
 def cut_blocks(X, n_blocks=5, *, gap=2.0):
@@ -33,7 +39,8 @@ def cut_blocks(X, n_blocks=5, *, gap=2.0):
     Returns
     -------
     parts : list of mne.io.Raw | list of mne.Epochs
-        Copies: the blocks of the first recording, then those of the next.
+        Copies: the blocks of the first recording, then those of the next. Without
+        subject ids, the blocks of a recording have one of their own.
     groups : ndarray of int, shape (n_recordings * n_blocks,)
         Number of the block. ``LeaveOneGroupOut`` holds out one at a time;
         ``[(groups < k).nonzero()[0], (groups >= k).nonzero()[0]]`` is a split that
@@ -64,8 +71,10 @@ def cut_blocks(X, n_blocks=5, *, gap=2.0):
             f"n_blocks must be 2 at least and gap not negative, got {n_blocks} blocks "
             f"and a gap of {gap:g} s."
         )
+    warn_unknown_subjects(recordings)
+    subjects = find_subjects(recordings)
     parts = [
-        part
+        _keep_subject(part, subjects[index])
         for index, recording in enumerate(recordings)
         for part in _cut_one(recording, n_blocks, gap, describe(index, recording))
     ]
@@ -92,9 +101,16 @@ def cut_channels(X, n_parts=4, *, picks=None, y=None):
     -------
     parts : list of mne.io.Raw | list of mne.Epochs
         Copies with the channels of a part: those of the first recording, then those of
-        the next. A part without channels is left out.
+        the next. A part without channels is left out. Without subject ids, the parts
+        of a recording have one of their own.
     groups : ndarray of int, shape (n_parts_found,)
         Number of the part, for ``LeaveOneGroupOut`` or ``GroupKFold``.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two parts, or a channel may have been renamed without
+        its region.
 
     Notes
     -----
@@ -111,16 +127,23 @@ def cut_channels(X, n_parts=4, *, picks=None, y=None):
     ['GPi2', 'STN2', 'VO2', 'Motor2', 'VIM2']
     """
     recordings = check_recordings(X)
+    if n_parts < 2:
+        raise ValueError(f"n_parts must be 2 at least, got {n_parts}.")
+    warn_unknown_subjects(recordings)
+    if y is None:
+        check_all_named(recordings, picks)
     channels = list_channels(recordings, picks=picks, y=y)
     part = _number_parts(channels, n_parts)
     parts, groups = [], []
     for index, recording in enumerate(recordings):
-        if y is not None:
-            recording = replace_regions(recording, read_labels(channels, index))
+        labels = read_labels(channels, index)
         of_one = channels.recording == index
         for group in np.unique(part[of_one]):
-            names = channels.ch_name[of_one & (part == group)]
-            parts.append(recording.copy().pick([*names], verbose="error"))
+            rows = of_one & (part == group)
+            chosen = recording.copy().pick([*channels.ch_name[rows]], verbose="error")
+            # on Epochs, MNE keeps those of channels that are in other parts
+            labelled = replace_regions(chosen, labels)
+            parts.append(_keep_subject(labelled, channels.subject[rows][0]))
             groups.append(group)
     return parts, np.array(groups)
 
@@ -156,6 +179,14 @@ def get_sessions(recordings):
     return np.array(sessions)
 
 
+def _keep_subject(part, subject):
+    """Return a part that says whose it is: else each part would be a subject."""
+    if get_subject(part) is None:
+        known = part.info["subject_info"] or {}
+        part.info["subject_info"] = {**known, "his_id": str(subject)}
+    return part
+
+
 def _cut_one(recording, n_blocks, gap, name):
     """Return the blocks of a recording."""
     if isinstance(recording, BaseEpochs):
@@ -184,9 +215,11 @@ def _cut_epochs(epochs, n_blocks, gap, name):
     """Return the blocks of Epochs: those that lie inside as a whole."""
     # the first reading drops bad epochs in place, which must not reach the user
     epochs = epochs if epochs._bad_dropped else epochs.copy().drop_bad(verbose="error")
+    if not len(epochs):
+        raise ValueError(f"{name} has no epochs to cut into blocks: leave it out.")
     # events count samples of the original raw, also after decimating
     begin = epochs.events[:, 0] / epochs._raw_sfreq + epochs.tmin
-    end = begin + epochs.tmax - epochs.tmin
+    end = begin + len(epochs.times) / epochs.info["sfreq"]
     edges = np.linspace(begin.min(), end.max(), n_blocks + 1)
     low = edges[:-1] + _half_gaps(n_blocks, gap)[0]
     high = edges[1:] - _half_gaps(n_blocks, gap)[1]
