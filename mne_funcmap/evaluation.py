@@ -79,7 +79,7 @@ def compare_embedders(
     See Also
     --------
     compare_identities : The same for reconstruction.
-    mne_funcmap.evaluation.permutation_test : The test against chance.
+    mne_funcmap.permutation.permutation_test : The test against chance.
 
     Examples
     --------
@@ -203,9 +203,7 @@ def summarize(predictions, *, baselines=(), n_resamples=10_000, random_state=0):
     if "n_segments" in predictions:
         table |= _score_segments(predictions, models, weights)
     summary = pd.DataFrame(table)
-    clusters = measure_clusters(
-        predictions, n_resamples=n_resamples, random_state=random_state
-    )
+    clusters = measure_clusters(predictions)
     return summary.merge(clusters, how="left") if len(clusters) else summary
 
 

@@ -1,6 +1,7 @@
 """Folds of recordings: what is computed for each, in parallel, and kept if asked to."""
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import joblib
 import numpy as np
@@ -161,6 +162,9 @@ def fingerprint(recording):
     if isinstance(recording, BaseEpochs):
         # the first reading drops bad epochs in place, which must not reach the user
         recording = recording.copy().drop_bad(verbose="error")
+        clock = [recording.events[:, 0], recording._raw_sfreq]
+    else:
+        clock = recording.first_time
     info, notes = recording.info, recording.annotations
     marks = []
     if notes is not None:
@@ -172,7 +176,9 @@ def fingerprint(recording):
             recording.ch_names,
             recording.get_channel_types(),
             recording.times[[0, -1]],
+            clock,
             info["bads"],
+            info["line_freq"],
             info["description"],
             get_subject(recording),
             marks,
@@ -200,9 +206,17 @@ def split_recordings(recordings, groups=None, cv=None):
 
     Raises
     ------
+    TypeError
+        If cv is a number.
     ValueError
         If there are too few groups.
     """
+    if isinstance(cv, Integral):
+        raise TypeError(
+            f"cv must be a cross-validation generator or a list of splits, got {cv}: "
+            "scikit-learn would part the recordings of a subject. Give "
+            f"GroupKFold({cv})."
+        )
     groups = get_subjects(recordings) if groups is None else np.asarray(groups)
     if len(groups) != len(recordings):
         raise ValueError(
