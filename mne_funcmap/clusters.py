@@ -1,17 +1,12 @@
 """How far embeddings cluster by region: three standard measures, with intervals."""
 
 import numpy as np
-from sklearn.metrics import silhouette_samples
-from sklearn.utils import check_random_state
+from scipy.spatial.distance import cdist
 
-from .resampling import weigh_subjects
-
-MEASURES = ("silhouette", "davies_bouldin", "calinski_harabasz")
-MAX_RESAMPLES = 1000  # centroids are computed anew in each
-CHUNK = 50  # draws at a time
+CHUNK = 50  # weightings at a time
 
 
-def measure_clusters(frame, *, n_resamples=1000, random_state=0):
+def measure_clusters(frame):
     """Measure how far embeddings cluster by region, for each model.
 
     Parameters
@@ -20,10 +15,6 @@ def measure_clusters(frame, *, n_resamples=1000, random_state=0):
         Embeddings of channels: model, fold, subject, region, and components c0, c1,
         ..., as by :func:`~mne_funcmap.compare_embedders`. Rows without a region, or
         an embedding, do not count.
-    n_resamples : int
-        Number of times that subjects are drawn with replacement, 1000 at most.
-    random_state : int | RandomState | None
-        Seed of the draws.
 
     Returns
     -------
@@ -37,45 +28,79 @@ def measure_clusters(frame, *, n_resamples=1000, random_state=0):
     -----
     Embeddings of different folds are of different networks, so that measures are
     computed in each fold, and averaged over folds. A fold with fewer than two regions
-    does not count. The intervals are 1.96 standard deviations of the draws to each
-    side: a subject that is drawn twice makes clusters tighter, so that percentiles of
-    the draws are off to one side.
+    does not count. The intervals are 1.96 standard errors to each side, by leaving out
+    each subject in turn from all folds (jackknife). Drawing subjects with replacement
+    would not do: one that is drawn twice makes clusters tighter.
     """
     import pandas as pd
 
-    rng = check_random_state(random_state)
     components = list_components(frame)
     if not components:
         return pd.DataFrame(columns=["model"])
     known = frame[frame["region"].notna() & frame[components].notna().all(axis=1)]
+    names, subject = np.unique(known["subject"].to_numpy(str), return_inverse=True)
+    # all, then all but one
+    weights = np.vstack([np.ones(len(names)), 1 - np.eye(len(names))])
+    known = known.assign(place=subject)
     rows = []
     for model, of_model in known.groupby("model", sort=False):
         folds = [
             _measure_fold(
                 of_fold[components].to_numpy(float),
                 of_fold["region"].to_numpy(str),
-                of_fold["subject"].to_numpy(str),
-                min(n_resamples, MAX_RESAMPLES),
-                rng,
+                weights[:, of_fold["place"]],
             )
             for _, of_fold in of_model.groupby("fold")
             if 2 <= of_fold["region"].nunique() < len(of_fold)
         ]
         if folds:
-            values = np.mean(folds, axis=0)
-            row = {"model": model}
-            for name, scores in zip(MEASURES, values, strict=True):
-                reach = 1.96 * np.nanstd(scores[1:])
-                row |= {name: scores[0]}
-                row |= {f"{name}_low": scores[0] - reach}
-                row |= {f"{name}_high": scores[0] + reach}
-            rows.append(row)
+            values = np.ma.masked_invalid(folds).mean(axis=0)
+            rows.append({"model": model} | _describe(values))
     return pd.DataFrame(rows)
 
 
 def list_components(frame):
     """Return the names of the components of embeddings in a table, in order."""
     return [name for name in frame if name[:1] == "c" and name[1:].isdigit()]
+
+
+def silhouette(points, codes, weights):
+    """Compute the mean silhouette (Rousseeuw 1987) of weighted points.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n_points, n_components)
+        The points.
+    codes : ndarray of int, shape (n_points,)
+        The cluster of each.
+    weights : ndarray, shape (n_draws, n_points)
+        How often each point counts.
+
+    Returns
+    -------
+    index : ndarray, shape (n_draws,)
+        Mean over points of the distance to the nearest other cluster minus that to
+        the own, over the larger of the two; 0 for a point that is alone in its
+        cluster. nan with fewer than two clusters.
+    """
+    member = np.eye(codes.max() + 1)[codes]
+    total = weights @ member
+    distance = cdist(points, points)
+    sums = np.einsum("ij,dj,jk->dik", distance, weights, member, optimize=True)
+    own = (slice(None), np.arange(len(codes)), codes)
+    n_others = total[:, codes] - 1
+    within = sums[own] / np.where(n_others > 0, n_others, 1)
+    between = np.where(total > 0, sums.swapaxes(0, 1) / total.clip(1), np.inf)
+    between = between.swapaxes(0, 1)
+    between[own] = np.inf
+    nearest = between.min(axis=2)
+    larger = np.maximum(nearest, within)
+    with np.errstate(invalid="ignore"):
+        value = (nearest - within) / np.where(larger > 0, larger, 1)
+    value[n_others <= 0] = 0
+    few = (total > 0).sum(axis=1) < 2
+    value[few] = np.nan
+    return (weights * value).sum(axis=1) / weights.sum(axis=1).clip(1)
 
 
 def davies_bouldin(points, codes, weights):
@@ -94,7 +119,8 @@ def davies_bouldin(points, codes, weights):
     -------
     index : ndarray, shape (n_draws,)
         Mean over clusters of the largest ratio of the summed spread of two clusters to
-        the distance of their centres. Clusters without weight do not count.
+        the distance of their centres. Clusters without weight do not count; nan with
+        fewer than two.
     """
     member = np.eye(codes.max() + 1)[codes]
     total = weights @ member
@@ -107,7 +133,8 @@ def davies_bouldin(points, codes, weights):
     absent = total == 0
     ignored = absent[:, :, None] | absent[:, None] | np.eye(len(total[0]), dtype=bool)
     worst = np.where(ignored, 0, ratio).max(axis=2)
-    return worst.sum(axis=1) / (~absent).sum(axis=1)
+    n_clusters = (~absent).sum(axis=1)
+    return np.where(n_clusters > 1, worst.sum(axis=1) / n_clusters.clip(1), np.nan)
 
 
 def calinski_harabasz(points, codes, weights):
@@ -131,7 +158,7 @@ def calinski_harabasz(points, codes, weights):
     total = weights @ member
     centres = _find_centres(points, member, weights, total)
     n_points = weights.sum(axis=1)
-    mean = weights @ points / n_points[:, None]
+    mean = weights @ points / n_points.clip(1)[:, None]
     between = (total * np.square(centres - mean[:, None]).sum(axis=2)).sum(axis=1)
     distance = np.square(points - mean[:, None]).sum(axis=2)
     within = (weights * distance).sum(axis=1) - between
@@ -147,17 +174,28 @@ def _find_centres(points, member, weights, total):
     return sums / np.where(total > 0, total, 1)[:, :, None]
 
 
-def _measure_fold(points, regions, subjects, n_resamples, rng):
-    """Return the measures of one fold, (3, 1 + n_resamples)."""
+def _measure_fold(points, regions, weights):
+    """Return the measures of one fold, (n_measures, n_weightings)."""
     codes = np.unique(regions, return_inverse=True)[1]
-    names, subject = np.unique(subjects, return_inverse=True)
-    draws = weigh_subjects(len(names), n_resamples, rng)[:, subject]
-    silhouettes = draws @ silhouette_samples(points, codes) / draws.sum(axis=1)
-    chunks = np.split(draws, range(CHUNK, len(draws), CHUNK))
-    return np.array(
-        [
-            silhouettes,
-            np.concatenate([davies_bouldin(points, codes, one) for one in chunks]),
-            np.concatenate([calinski_harabasz(points, codes, one) for one in chunks]),
-        ]
-    )
+    chunks = np.split(weights, range(CHUNK, len(weights), CHUNK))
+    return [
+        np.concatenate([measure(points, codes, chunk) for chunk in chunks])
+        for measure in MEASURES
+    ]
+
+
+def _describe(values):
+    """Return measures and their intervals, of masked arrays (3, 1 + n_subjects)."""
+    columns = {}
+    for measure, scores in zip(MEASURES, values, strict=True):
+        score, others = scores[:1].filled(np.nan)[0], scores[1:].compressed()
+        reach = np.nan
+        if len(others) > 1:
+            reach = 1.96 * np.sqrt((len(others) - 1) * others.var())
+        name = measure.__name__
+        ends = {f"{name}_low": score - reach, f"{name}_high": score + reach}
+        columns |= {name: score} | ends
+    return columns
+
+
+MEASURES = (silhouette, davies_bouldin, calinski_harabasz)
