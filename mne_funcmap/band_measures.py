@@ -15,6 +15,7 @@ N_CYCLES = 3  # of the lowest frequency, within which a filter has not settled
 FRAME = 1.0  # seconds, of coherence
 # windows that overlap by a half are not quite independent (Welch 1967, Hann)
 INDEPENDENT = 0.947
+FLAT = 1e-9  # of the largest value; less is no change
 
 
 def check_bands(bands, sfreq):
@@ -31,13 +32,32 @@ def check_bands(bands, sfreq):
     -------
     bands : dict of str to tuple of float
         The same.
+
+    Raises
+    ------
+    TypeError
+        If they are no such dict.
+    ValueError
+        If a band is beyond what the sampling rate allows, or too narrow.
     """
-    for name, (low, high) in dict(bands).items():
+    is_dict = hasattr(bands, "items")
+    if not is_dict or any(np.shape(band) != (2,) for band in bands.values()):
+        raise TypeError(
+            "bands must be a dict of name to lowest and highest frequency in Hz, such "
+            f"as {{'alpha': (8, 13)}}, got {bands!r}."
+        )
+    for name, (low, high) in bands.items():
         if not 1 / FRAME <= low < high < sfreq / 2:
             raise ValueError(
                 f"Band {name!r} is from {low:g} to {high:g} Hz: expected ascending "
                 f"frequencies between {1 / FRAME:g} Hz and half of the sampling rate, "
                 f"{sfreq / 2:g} Hz."
+            )
+        if not _pick_frequencies(_list_frequencies(sfreq), (low, high)).any():
+            raise ValueError(
+                f"Band {name!r} from {low:g} to {high:g} Hz is too narrow: coherence "
+                f"is computed every {1 / FRAME:g} Hz. Expected a band that holds one "
+                "of these frequencies."
             )
     return dict(bands)
 
@@ -68,7 +88,7 @@ def measure_bands(predicted, truth, stretches, sfreq, bands):
     frequencies, coherence = compute_coherence(pairs, sfreq)
     measures = {}
     for name, band in bands.items():
-        inside = (frequencies >= band[0]) & (frequencies <= band[1])
+        inside = _pick_frequencies(frequencies, band)
         measures[f"r_envelope_{name}"] = correlate_envelopes(pairs, sfreq, band)
         measures[f"coherence_{name}"] = float(np.mean(coherence[inside]))
     return measures
@@ -93,7 +113,7 @@ def correlate_envelopes(pairs, sfreq, band):
         0 if one does not change, nan if all stretches are too short.
     """
     sos = butter(ORDER, band, "bandpass", fs=sfreq, output="sos")
-    margin = round(N_CYCLES / band[0] * sfreq)
+    margin = int(np.ceil(N_CYCLES / band[0] * sfreq))
     envelopes = [
         np.abs(hilbert(sosfiltfilt(sos, pair)))[:, margin:-margin]
         for pair in pairs
@@ -125,10 +145,10 @@ def compute_coherence(pairs, sfreq):
     coherence : ndarray, shape (n_frequencies,)
         From Hann windows of 1 s that overlap by a half (Welch); with K independent
         windows, (c - 1 / K) / (1 - 1 / K), which is 0 on average for independent
-        signals. nan if there are fewer than two windows.
+        signals. 0 if one does not change, nan if there are fewer than two windows.
     """
     n_times = round(FRAME * sfreq)
-    frequencies = np.fft.rfftfreq(n_times, 1 / sfreq)
+    frequencies = _list_frequencies(sfreq)
     frames = [
         np.lib.stride_tricks.sliding_window_view(pair, n_times, axis=1)[
             :, :: n_times // 2
@@ -140,9 +160,21 @@ def compute_coherence(pairs, sfreq):
     if n_frames <= 1:
         return frequencies, np.full(len(frequencies), np.nan)
     frames = np.concatenate(frames, axis=1)
+    if (np.ptp(frames, axis=(1, 2)) <= FLAT * np.abs(frames).max(axis=(1, 2))).any():
+        return frequencies, np.zeros(len(frequencies))
     frames = frames - frames.mean(axis=2, keepdims=True)
     spectra = np.fft.rfft(frames * np.hanning(n_times + 1)[:-1])
     cross = np.abs((spectra[0].conj() * spectra[1]).sum(axis=0)) ** 2
     power = np.square(np.abs(spectra)).sum(axis=1).prod(axis=0)
     coherence = cross / np.where(power > 0, power, 1)
     return frequencies, (coherence - 1 / n_frames) / (1 - 1 / n_frames)
+
+
+def _list_frequencies(sfreq):
+    """Return the frequencies of coherence, in Hz."""
+    return np.fft.rfftfreq(round(FRAME * sfreq), 1 / sfreq)
+
+
+def _pick_frequencies(frequencies, band):
+    """Return which frequencies are in a band."""
+    return (frequencies >= band[0]) & (frequencies <= band[1])
