@@ -207,6 +207,34 @@ def summarize(predictions, *, baselines=(), n_resamples=10_000, random_state=0):
     return summary.merge(clusters, how="left") if len(clusters) else summary
 
 
+def find_predicted(name, test, channels, predicted):
+    """Find the channels that a model has predicted, or say that these are others.
+
+    Parameters
+    ----------
+    name : str
+        The model, for messages.
+    test : ndarray of int
+        Indices of the recordings.
+    channels : Channels
+        The channels of all recordings.
+    predicted : list of ndarray, shape (n_channels,)
+        What was predicted of each recording.
+
+    Returns
+    -------
+    rows : ndarray of int
+        Their rows in the table.
+    """
+    rows = [np.flatnonzero(channels.recording == index) for index in test]
+    if [len(row) for row in rows] != [len(regions) for regions in predicted]:
+        raise ValueError(
+            f"Model {name!r} predicts {sum(map(len, predicted))} channels "
+            f"where {sum(map(len, rows))} take part. Give the picks of the model."
+        )
+    return np.concatenate(rows)
+
+
 def _predict_fold(folds, estimator, train, test):
     """Train a copy of an estimator, and read the recordings held out."""
     fitted = folds.fit(estimator, train)
@@ -221,13 +249,7 @@ def _predict_fold(folds, estimator, train, test):
 
 def _make_frame(name, fold, test, channels, found):
     """Return predictions of the channels of a fold whose region is known."""
-    rows = [np.flatnonzero(channels.recording == index) for index in test]
-    if [len(row) for row in rows] != [len(regions) for regions in found["predicted"]]:
-        raise ValueError(
-            f"Model {name!r} predicts {sum(map(len, found['predicted']))} channels "
-            f"where {sum(map(len, rows))} take part. Give the picks of the model."
-        )
-    rows = np.concatenate(rows)
+    rows = find_predicted(name, test, channels, found["predicted"])
     frame = pd.DataFrame(
         {
             "model": name,

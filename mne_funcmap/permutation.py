@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.utils import check_random_state
 
+from .evaluation import find_predicted
 from .folds import make_folds
 from .metrics import balanced_accuracy
 from .recordings import list_channels
@@ -61,6 +62,12 @@ def permutation_test(
         The same with permuted ones.
     p_value : float
         (1 + number of permutations that are at least as good) / (1 + all).
+
+    Raises
+    ------
+    ValueError
+        If there are too few subjects for the folds, a model predicts other channels,
+        or what the model raises.
 
     Notes
     -----
@@ -166,7 +173,8 @@ def _read_fold(folds, estimator, regions, channels, train, test):
     """Return true and predicted regions of the channels of a fold."""
     labelled = replace(folds, y=label_recordings(channels, regions))
     fitted = labelled.fit(estimator, train)
-    predicted = np.concatenate(fitted.predict(folds.take(test)[0]))
-    rows = np.concatenate([np.flatnonzero(channels.recording == i) for i in test])
+    predicted = fitted.predict(folds.take(test)[0])
+    rows = find_predicted(type(estimator).__name__, test, channels, predicted)
     known = channels.has_region[rows]
-    return regions[rows][known].astype(str), predicted[known].astype(str)
+    found = np.concatenate(predicted)[known]
+    return regions[rows][known].astype(str), found.astype(str)
