@@ -233,8 +233,8 @@ def summarize_reconstruction(scores, *, baselines=(), n_resamples=2000, random_s
         p_holm (of that difference: Wilcoxon's signed rank test over subjects, and
         corrected by Holm for the number of models); nmse (median over channels, since
         a few can be far off), and nrmse, r_envelope_<band> and coherence_<band> (means
-        over channels), each with the ends of its interval, ``nmse_low``, ``nmse_high``
-        and so on.
+        over channels that have one), each with the ends of its interval, ``nmse_low``,
+        ``nmse_high`` and so on.
     """
     models = list(dict.fromkeys(scores["model"]))
     subject = np.unique(scores["subject"], return_inverse=True)[1]
@@ -257,7 +257,7 @@ def summarize_reconstruction(scores, *, baselines=(), n_resamples=2000, random_s
     for name in scores:
         if name == "nrmse" or name.startswith(("r_envelope_", "coherence_")):
             sums, counts = _sum_by_subject(scores, name, models)
-            means = (sums @ weights.T) / (counts @ weights.T)
+            means = _average(sums @ weights.T, counts @ weights.T)
             table |= describe(means, name, f"{name}_low", f"{name}_high")
     return pd.DataFrame(table)
 
@@ -267,6 +267,11 @@ def _sum_by_subject(scores, name, models):
     found = scores.groupby(["model", "subject"])[name].agg(["sum", "count"])
     table = found.unstack(fill_value=0).loc[models]
     return table["sum"].to_numpy(float), table["count"].to_numpy(float)
+
+
+def _average(sums, counts):
+    """Return means; nan of nothing, as in bands that recordings are too short for."""
+    return sums / np.where(counts > 0, counts, np.nan)
 
 
 def _weighted_medians(values, weights, subject):

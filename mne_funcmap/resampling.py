@@ -84,12 +84,15 @@ def describe(scores, name, low, high):
     Returns
     -------
     columns : dict of str to ndarray
-        Scores on the data, and the percentiles 2.5 and 97.5 over the draws.
+        Scores on the data, and the percentiles 2.5 and 97.5 over the draws; nan where
+        there are no scores.
     """
     tail = (100 - LEVEL) / 2
     found = np.full((2, len(scores)), np.nan)
-    if scores.shape[1] > 1:
-        found = np.nanpercentile(scores[:, 1:], [tail, 100 - tail], axis=1)
+    known = np.isfinite(scores[:, 1:]).any(axis=1)
+    if known.any():
+        draws = scores[known, 1:]
+        found[:, known] = np.nanpercentile(draws, [tail, 100 - tail], axis=1)
     return {name: scores[:, 0], low: found[0], high: found[1]}
 
 
