@@ -231,7 +231,9 @@ def split_recordings(recordings, groups=None, cv=None):
             "folds. Give more subjects, or cv=GroupKFold(n) with n between 2 and their "
             "number."
         )
-    return list(check_cv(cv).split(recordings, groups=groups))
+    rows = np.arange(len(recordings))
+    splits = check_cv(cv).split(recordings, groups=groups)
+    return [(rows[train], rows[test]) for train, test in splits]
 
 
 def _fit(estimator, recordings, y, key):

@@ -9,7 +9,6 @@ from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut
 
 import mne_funcmap as mf
 from mne_funcmap import folds as folds_module
-from mne_funcmap.baselines import SpectralClassifier
 from mne_funcmap.evaluation import cross_val_regions
 from mne_funcmap.folds import fingerprint, make_folds, split_recordings
 from mne_funcmap.permutation import permutation_test
@@ -230,22 +229,6 @@ def test_without_memory_nothing_is_hashed(monkeypatch):
     assert make_folds(X, cv=GroupKFold(2)).keys == []
 
 
-def test_parallel_is_serial(folder):
-    X = mf.simulate_recordings(
-        n_subjects=2, n_sessions=1, duration=12.0, sfreq=400.0, n_channels=2
-    )
-    models = {
-        "embedding": mf.FunctionalEmbedder(n_components=8, max_epochs=1, duration=6.0),
-        "lda": SpectralClassifier(classifier="lda", duration=6.0),
-    }
-    frames = [
-        cross_val_regions(models, X, cv=GroupKFold(2), n_jobs=n_jobs, memory=memory)
-        for n_jobs, memory in [(1, None), (2, folder), (1, folder)]
-    ]
-    for frame in frames[1:]:
-        pd.testing.assert_frame_equal(frames[0], frame)
-
-
 # Fingerprints
 
 
@@ -303,8 +286,12 @@ def test_subjects_are_held_out_unless_told():
 def test_splits_can_be_given():
     X = make_recordings(4)
     given = [([0, 1], [2, 3]), ([2, 3], [0, 1])]
-    found = split_recordings(X, cv=given)
-    assert [(list(train), list(test)) for train, test in found] == given
+    masks = [([True, True, False, False], [False, False, True, True])]
+    for cv, expected in ((given, given), (masks, given[:1])):
+        found = split_recordings(X, cv=cv)
+        assert [(list(train), list(test)) for train, test in found] == expected
+    scores = cross_val_reconstruct({"counting": Counting()}, X, cv=given, seconds=1.0)
+    assert scores["recording"].unique().tolist() == [2, 3, 0, 1]
     assert len(split_recordings(X, [0, 1, 1, 2], LeaveOneGroupOut())) == 3
 
 
