@@ -113,9 +113,8 @@ def compare_subjects(scores, baseline):
         ranked but not counted (Pratt). nan where none differs.
     """
     p_values = []
-    for difference in scores - baseline:
-        # what rounding makes of equal scores is no difference
-        difference = np.where(np.abs(difference) < 1e-12, 0, difference)
+    # what rounding makes of equal scores is no difference, and of ties no order
+    for difference in np.round(scores - baseline, 12):
         found = np.nan
         if difference.any():
             found = wilcoxon(difference, zero_method="pratt").pvalue

@@ -1,13 +1,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import wilcoxon
 from sklearn.base import BaseEstimator
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 import mne_funcmap as mf
-from mne_funcmap.baselines import SpectralClassifier
+from mne_funcmap.baselines import SpectralClassifier, UntrainedEmbedder
 from mne_funcmap.evaluation import cross_val_regions, summarize
+from mne_funcmap.folds import split_recordings
 from mne_funcmap.metrics import balanced_accuracy
 
 REGIONS = np.array(["A", "B", "C"])
@@ -89,14 +91,16 @@ def test_y_instead_of_annotations(recordings):
     assert set(frame["region"]) == {"A", "B"}
 
 
-def test_parallel_is_the_same(recordings):
+def test_parallel_is_the_same(recordings, tmp_path):
     models = {name: SpectralClassifier(classifier=name) for name in ("lda", "majority")}
-    frames = [
-        cross_val_regions(models, recordings, cv=GroupKFold(2), n_jobs=n_jobs)
-        for n_jobs in (1, 2)
-    ]
-    pd.testing.assert_frame_equal(*frames)
-    assert list(frames[0]["model"].unique()) == ["lda", "majority"]
+    models["embedding"] = mf.FunctionalEmbedder(8, max_epochs=1)
+    one, parallel, kept = (
+        cross_val_regions(models, recordings, cv=GroupKFold(2), n_jobs=n, memory=memory)
+        for n, memory in [(1, None), (2, str(tmp_path)), (1, str(tmp_path))]
+    )
+    pd.testing.assert_frame_equal(one, parallel)
+    pd.testing.assert_frame_equal(one, kept)
+    assert list(one["model"].unique()) == ["lda", "majority", "embedding"]
 
 
 def test_shuffled_labels_are_at_chance(recordings):
@@ -108,6 +112,101 @@ def test_shuffled_labels_are_at_chance(recordings):
         frame = cross_val_regions(models, recordings, y=y, cv=GroupKFold(2))
         scores.append(summarize(frame, n_resamples=10)["balanced_accuracy"][0])
     assert abs(np.mean(scores) - 0.2) < 0.08
+
+
+def test_segments_are_counted(recordings):
+    """Also of channels that are called alike in several recordings."""
+    model = SpectralClassifier(classifier="lda", duration=2.5)
+    y = [dict(mf.get_regions(raw)) for raw in recordings]
+    del y[1]["GPi1"]
+    frame = cross_val_regions({"lda": model}, recordings, y=y, cv=GroupKFold(2))
+    assert (frame["n_segments"] == 4).all()
+    for fold, (train, test) in enumerate(
+        split_recordings(recordings, cv=GroupKFold(2))
+    ):
+        model.fit([recordings[i] for i in train], [y[i] for i in train])
+        segments = model.predict_segments([recordings[i] for i in test])
+        of_fold = frame[frame["fold"] == fold]
+        assert set(of_fold["recording"]) == set(test)
+        for row in of_fold.itertuples():
+            place = list(test).index(row.recording)
+            own = segments[
+                (segments["recording"] == place) & (segments["ch_name"] == row.ch_name)
+            ]
+            assert row.n_segments == len(own)
+            assert row.n_segments_right == (own["predicted"] == row.region).sum()
+    # they are scored as channels are, in one pool
+    shares = frame.groupby("region")[["n_segments_right", "n_segments"]].sum()
+    expected = (shares["n_segments_right"] / shares["n_segments"]).mean()
+    summary = summarize(frame, n_resamples=50)
+    assert summary["segment_accuracy"][0] == pytest.approx(expected)
+    assert summary["segment_low"][0] <= expected <= summary["segment_high"][0]
+
+
+def test_what_a_model_cannot_do_is_missing(recordings):
+    models = {
+        "memory": Remember(),
+        "lda": SpectralClassifier(classifier="lda"),
+        "untrained": UntrainedEmbedder(8),
+    }
+    frame, summary = mf.compare_embedders(
+        recordings, models, cv=GroupKFold(2), n_resamples=50
+    )
+    known = frame.groupby("model")[["n_segments", "c7"]].count()
+    assert known.loc["memory"].tolist() == [0, 0]
+    assert known.loc["lda"].tolist() == [80, 0]
+    assert known.loc["untrained"].tolist() == [80, 80]
+    summary = summary.set_index("model")
+    assert list(summary.index) == list(models)
+    assert summary["segment_accuracy"].isna().tolist() == [True, False, False]
+    assert summary["silhouette_high"].isna().tolist() == [True, True, False]
+    assert set(summary["baseline"]) == {"lda"}
+    assert set(summary["majority"]) == {0.2}
+    assert summary.loc["memory", ["accuracy", "balanced_accuracy"]].tolist() == [0, 0]
+    assert "c0" not in cross_val_regions(
+        {"a": Remember()}, recordings, cv=GroupKFold(2)
+    )
+
+
+def test_embeddings_are_those_of_the_fold(recordings):
+    model = UntrainedEmbedder(4, random_state=3)
+    frame = cross_val_regions({"m": model}, recordings, cv=GroupKFold(4))
+    for index in (0, 3):
+        rows = frame[frame["recording"] == index]
+        subject = mf.get_subjects(recordings)[index]
+        train = [raw for raw in recordings if mf.get_subjects([raw])[0] != subject]
+        expected = model.fit(train).transform([recordings[index]])[0]
+        found = rows[["c0", "c1", "c2", "c3"]]
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert rows["ch_name"].tolist() == recordings[index].ch_names
+
+
+@pytest.mark.parametrize("cut", [mf.cut_blocks, mf.cut_channels])
+def test_parts_of_recordings(recordings, cut):
+    parts, groups = cut(recordings, 2)
+    model = SpectralClassifier(classifier="lda", duration=4.0)
+    frame, summary = mf.compare_embedders(
+        parts, {"lda": model}, groups=groups, cv=LeaveOneGroupOut(), n_resamples=20
+    )
+    assert (frame["fold"] == groups[frame["recording"]]).all()
+    assert set(frame["subject"]) == set(mf.get_subjects(recordings))
+    n_times = 2 if cut is mf.cut_blocks else 1
+    assert len(frame) == n_times * 80
+    assert summary["balanced_accuracy"][0] > 0.6
+
+
+def test_subjects_are_tested_by_shares_of_which_regions_count_equally():
+    frame = make_predictions(("a", "b"))
+    summary = summarize(frame, baselines=["a"], n_resamples=10)
+    correct = frame["region"] == frame["predicted"]
+    weight = frame["region"].map(1 / frame["region"].value_counts())
+    sums = pd.DataFrame({"right": correct * weight, "total": weight})
+    sums = sums.groupby([frame["model"], frame["subject"]]).sum()
+    share = sums["right"] / sums["total"]
+    difference = np.round(share["b"] - share["a"], 12)
+    expected = wilcoxon(difference, zero_method="pratt").pvalue
+    assert summary["p_value"][1] == pytest.approx(expected)
+    assert np.isnan(summary["p_value"][0])
 
 
 def test_too_few_subjects(recordings):

@@ -7,7 +7,8 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 import mne_funcmap as mf
-from mne_funcmap import demo_reconstruction
+from mne_funcmap import demo_reconstruction, reconstruction_scores
+from mne_funcmap.baselines import MeanPrediction, SplineInterpolation
 from mne_funcmap.reconstruction_scores import (
     cross_val_reconstruct,
     split_begin,
@@ -74,6 +75,61 @@ def X(make_coupled):
 def make_small(identity="region", **params):
     params = {"identity_duration": 2.0, "max_epochs": 1, "n_latents": 4} | params
     return MaskedRegionReconstructor(identity, **params)
+
+
+# Comparison
+
+
+@pytest.fixture
+def small_models(monkeypatch):
+    def make(identities=None, random_state=0):
+        chosen = {} if identities is None else identities
+        return {name: make_small(identity) for name, identity in chosen.items()}
+
+    monkeypatch.setattr(reconstruction_scores, "make_reconstructors", make)
+
+
+def test_identities_beside_baselines(X, small_models):
+    frame, summary = mf.compare_identities(
+        X,
+        {"by region": "region"},
+        models={"mean": MeanPrediction()},
+        cv=GroupKFold(2),
+        seconds=2.0,
+        bands={"alpha": (8, 13), "delta": (1, 4)},
+        n_resamples=20,
+    )
+    assert summary["model"].tolist() == ["by region", "by region, adapted", "mean"]
+    assert set(summary["baseline"]) == {"mean"}
+    assert frame.groupby("model").size().tolist() == [10] * 3
+    summary = summary.set_index("model")
+    assert summary.loc["mean", ["r", "coherence_alpha"]].tolist() == [0, 0]
+    # 4 s are scored: too short for the envelope of delta, not for coherence
+    assert summary["r_envelope_delta"].isna().all()
+    assert summary["coherence_delta"].notna().all()
+    assert frame.attrs["left_out"] == {}
+
+
+def test_default_models_that_do_not_apply_are_left_out(X, small_models, monkeypatch):
+    models = {"spline interpolation": SplineInterpolation(), "mean": MeanPrediction()}
+    monkeypatch.setattr(
+        reconstruction_scores, "make_reconstruction_baselines", lambda: models
+    )
+    frame, summary = mf.compare_identities(
+        X, cv=GroupKFold(2), seconds=2.0, n_resamples=5
+    )
+    assert list(frame.attrs["left_out"]) == ["spline interpolation"]
+    assert "is for EEG" in frame.attrs["left_out"]["spline interpolation"]
+    assert summary["model"].tolist() == ["mean"]
+    with pytest.raises(ValueError, match="is for EEG"):
+        mf.compare_identities(
+            X, models=models, cv=GroupKFold(2), seconds=2.0, n_resamples=5
+        )
+
+
+def test_identities_are_a_list():
+    with pytest.raises(TypeError, match=r"got the string 'none': give \['none'\]"):
+        mf.compare_identities([], "none")
 
 
 # Cross-validation
@@ -250,6 +306,18 @@ def test_means_are_over_channels(scores):
     # the extremes are those of a single subject drawn three times
     assert_allclose(summary["low"], [0.2, 0.1])
     assert_allclose(summary["high"], [0.9, 0.45])
+
+
+def test_measures_that_some_channels_lack(scores):
+    """Recordings may be too short for a band: others count, and none is nan."""
+    scores["r_envelope_beta"] = [np.nan, 0.2, 0.4, np.nan, np.nan, 0.9] * 2
+    scores["coherence_delta"] = np.nan
+    row = summarize_reconstruction(scores).iloc[0]
+    assert row["r_envelope_beta"] == pytest.approx(0.5)
+    assert row["r_envelope_beta_low"] == pytest.approx(0.3)
+    assert row["r_envelope_beta_high"] == pytest.approx(0.9)
+    columns = [f"coherence_delta{end}" for end in ("", "_low", "_high")]
+    assert row[columns].isna().all()
 
 
 def test_intervals_are_percentiles(scores):

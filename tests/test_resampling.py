@@ -81,6 +81,13 @@ def test_rounding_is_no_difference():
     assert np.isnan(compare_subjects(scores, scores[1])).all()
 
 
+def test_rounding_breaks_no_ties():
+    difference = np.array([0.1, 0.1, -0.1, 0.2, 0.2, 0.3, 0.4])
+    noise = 1e-16 * np.array([1, -1, 2, 3, -2, 0, 1])
+    found = compare_subjects(np.array([difference, difference + noise]), np.zeros(7))
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize("n_subjects", [1, 2, 3])
 def test_few_subjects_prove_nothing(n_subjects):
     scores = 1 + np.arange(n_subjects, dtype=float)
