@@ -220,6 +220,13 @@ def test_no_channel_is_lost_and_none_is_there_twice():
             assert mf.get_regions(part) == kept
 
 
+def test_order_of_channels_does_not_matter():
+    parts, _ = mf.cut_channels([make_raw(regions="ABABABAB")], 2)
+    assert [sorted(mf.get_regions(part).values()) for part in parts] == [
+        list("AABB")
+    ] * 2
+
+
 def test_rare_regions_are_spread_over_parts():
     X = [make_raw(f"sub-{i}", "AAAABC") for i in range(8)]
     parts, groups = mf.cut_channels(X, 4)
