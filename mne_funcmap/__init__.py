@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "reconstructor": ["MaskedRegionReconstructor"],
         "preprocessing": ["RecordingPreprocessor"],
         "regions": ["get_regions", "rename_channels", "set_regions"],
+        "report": ["make_report"],
         "segment_embedder": ["SegmentEmbedder"],
         "simulation": ["simulate_recordings"],
         "splits": ["cut_blocks", "cut_channels", "get_sessions"],

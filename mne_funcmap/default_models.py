@@ -110,7 +110,9 @@ def make_reconstructors(identities=None, random_state=0):
     if not hasattr(chosen, "items"):
         chosen = {identity: identity for identity in chosen}
     models = {
-        name: MaskedRegionReconstructor(identity, random_state=random_state)
+        name: identity
+        if isinstance(identity, MaskedRegionReconstructor)
+        else MaskedRegionReconstructor(identity, random_state=random_state)
         for name, identity in chosen.items()
     }
     if identities is None:

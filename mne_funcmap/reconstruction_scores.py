@@ -48,8 +48,8 @@ def compare_identities(
         predicted, as by `RecordingPreprocessor`.
     identities : None | list of str | dict of str to object
         Identities of :class:`MaskedRegionReconstructor`: strings, or names and what
-        its ``identity`` may be. None stands for functional (also asked for by region),
-        anatomical, random and none.
+        its ``identity`` may be, or unfitted reconstructors. None stands for functional
+        (also asked for by region), anatomical, random and none.
     models : None | dict of str to estimator
         Further unfitted models with ``fit`` and ``evaluate``. None stands for the
         plain baselines: ridge regressions, fitted to the recording itself or pooled

@@ -86,13 +86,18 @@ def plot_embedding(
     return finish_figure(axes.figure, show)
 
 
-def plot_scores(summary, *, title=None, axes=None, show=True):
-    """Plot the balanced accuracy of models with intervals, and chance.
+def plot_scores(
+    summary, *, score="balanced_accuracy", title=None, axes=None, show=True
+):
+    """Plot the scores of models with intervals, and chance.
 
     Parameters
     ----------
     summary : pandas.DataFrame
-        As by :func:`mne_funcmap.evaluation.summarize`.
+        As by :func:`mne_funcmap.compare_embedders` or
+        :func:`mne_funcmap.compare_identities`.
+    score : "balanced_accuracy" | "r"
+        The column of the scores. Chance is 0 for r.
     title : str | None
         The title.
     axes : matplotlib.axes.Axes | None
@@ -111,17 +116,17 @@ def plot_scores(summary, *, title=None, axes=None, show=True):
         _, axes = plt.subplots(figsize=size, layout="constrained")
     place = np.arange(len(summary))
     axes.hlines(place, summary["low"], summary["high"], color=COLORS[0], lw=2)
-    axes.plot(summary["balanced_accuracy"], place, "o", color=COLORS[0], ms=7)
-    axes.axvline(
-        summary["chance"].iloc[0], color=UNKNOWN_COLOR, ls="--", label="chance"
-    )
+    axes.plot(summary[score], place, "o", color=COLORS[0], ms=7)
+    chance = summary["chance"].iloc[0] if "chance" in summary else 0.0
+    axes.axvline(chance, color=UNKNOWN_COLOR, ls="--", label="chance")
     if "baseline" in summary:
         best = summary.set_index("model").loc[summary["baseline"].iloc[0]]
         label = "best plain baseline"
-        axes.axvline(best["balanced_accuracy"], color=COLORS[5], ls=":", label=label)
+        axes.axvline(best[score], color=COLORS[5], ls=":", label=label)
     axes.set_yticks(place, summary["model"])
     axes.invert_yaxis()
-    axes.set(xlabel="Balanced accuracy (95 % interval over subjects)", title=title)
+    name = {"balanced_accuracy": "Balanced accuracy", "r": "Pearson r"}[score]
+    axes.set(xlabel=f"{name} (95 % interval over subjects)", title=title)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return finish_figure(axes.figure, show)

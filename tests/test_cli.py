@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from mne_funcmap import cli
+from mne_funcmap import cli, default_models
 
 MODELS = ["embedding", "spectrum-lda", "majority"]
 
@@ -16,30 +16,46 @@ def test_demo(small_simulation, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     out = tmp_path / "new" / "results"
     arguments = ["--models", *MODELS, "--out", str(out), "--n-jobs", "1"]
-    arguments += ["--no-reconstruction"]
+    arguments += ["--no-reconstruction", "--n-permutations", "1"]
     assert cli.main(["demo", *arguments]) == 0
     text = capsys.readouterr().out
-    assert "3 subjects, 3 recordings of 10 to 10 s, 30 channels in 5 regions" in text
-    assert "chance 0.200" in text
+    assert "3 subjects, 3 recordings, 5 regions, 30 labelled channels" in text
+    assert "chance is 0.200" in text
+    assert "in 1 trainings" in text
     assert str(out) in text
     scores = pd.read_csv(out / "scores.csv")
     assert list(scores["model"]) == MODELS
     assert set(scores["baseline"]) == {"spectrum-lda"}
+    page = (out / "report.html").read_text()
     for row in scores.itertuples():
-        assert f"{row.balanced_accuracy:.3f} [{row.low:.3f}, {row.high:.3f}]" in text
+        score = f"{row.balanced_accuracy:.3f} [{row.low:.3f}, {row.high:.3f}]"
+        assert score in text
+        assert score in page
     assert len(pd.read_csv(out / "predictions.csv")) == 3 * 30
-    embeddings = pd.read_csv(out / "embeddings.csv")
-    assert embeddings.groupby("subjects")["subject"].nunique().to_dict() == {
-        "held out": 1,
-        "training": 2,
-    }
     for name in ("scores", "confusion", "embedding_pca"):
         assert (out / f"{name}.png").stat().st_size > 1000
 
 
-@pytest.mark.parametrize("name", cli.MODELS + cli.SLOW_MODELS)
+@pytest.mark.parametrize("command", [["report"], ["demo", "--bids"]])
+def test_report_of_real_recordings(command, data_dir, tmp_path, capsys):
+    pytest.importorskip("mne_bids")
+    path = tmp_path / "new" / "report.html"
+    if command[0] == "demo":
+        path = path.parent / "demo" / "report.html"
+    out = path if command[0] == "report" else path.parent
+    arguments = [*command, str(data_dir / "ieeg-atlas"), "--region-column", "lobe"]
+    arguments += ["--task", "wake", "--out", str(out), "--models", "spectrum-lda"]
+    arguments += ["--subjects", "001", "002", "003", "004", "--no-reconstruction"]
+    assert cli.main([*arguments, "--n-jobs", "1"]) == 0
+    assert "4 subjects, 4 recordings" in path.read_text()
+    assert str(out) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "name", default_models.EMBEDDERS + default_models.SLOW_EMBEDDERS
+)
 def test_every_model_can_be_made(name):
-    model = cli.make_model(name)
+    (model,) = default_models.make_embedders(names=[name]).values()
     assert hasattr(model, "fit")
     assert hasattr(model, "predict")
 
@@ -47,20 +63,26 @@ def test_every_model_can_be_made(name):
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        (["--bids", "no-such-folder"], "no-such-folder"),
-        (["--sfreq", "-1"], "sfreq"),
+        (["demo", "--bids", "no-such-folder"], "no-such-folder"),
+        (["demo", "--sfreq", "-1"], "sfreq"),
+        (["report", "no-such-folder"], "no-such-folder"),
     ],
 )
 def test_unusable_input_is_one_line(
     arguments, match, small_simulation, tmp_path, capsys
 ):
-    out = tmp_path / "results"
-    assert cli.main(["demo", "--out", str(out), *arguments]) == 2
+    out = tmp_path / "results.html"
+    assert cli.main([*arguments, "--out", str(out)]) == 2
     error = capsys.readouterr().err
     assert error.startswith("mne_funcmap: error: ")
     assert match in error
     assert error.count("\n") == 1
     assert not out.exists()
+
+
+def test_report_is_html(capsys):
+    assert cli.main(["report", "anything", "-o", "report.pdf"]) == 2
+    assert "expected a name.html, got 'report.pdf'" in capsys.readouterr().err
 
 
 def test_unknown_column_of_bids(data_dir, tmp_path, capsys):

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 import mne_funcmap as mf
-from mne_funcmap import demo_reconstruction, reconstruction_scores
+from mne_funcmap import reconstruction_scores
 from mne_funcmap.baselines import MeanPrediction, SplineInterpolation
 from mne_funcmap.reconstruction_scores import (
     cross_val_reconstruct,
@@ -380,7 +380,7 @@ def test_not_the_same_channels(scores, row):
         summarize_reconstruction(scores.drop(index=scores.index[row]))
 
 
-# The figure and the demo
+# The figure
 
 
 @pytest.fixture
@@ -431,84 +431,3 @@ def test_plot_beyond_the_end(X, plt):
     fig = plot_reconstruction(X[0], X[0], picks=["A1"], start=5.0, show=False)
     assert fig.axes[0].lines[0].get_xdata()[-1] == X[0].times[-1]
     assert fig.axes[0].get_ylabel() == "A1"
-
-
-@pytest.fixture
-def small_demo(monkeypatch):
-    """Small models and simulated recordings."""
-    small = {"n_subjects": 3, "duration": 9.0, "sfreq": 400.0, "n_channels": 1}
-    monkeypatch.setattr(
-        demo_reconstruction, "SIMULATED", demo_reconstruction.SIMULATED | small
-    )
-    monkeypatch.setattr(demo_reconstruction, "SECONDS", 3.0)
-    monkeypatch.setattr(
-        demo_reconstruction,
-        "BASELINES",
-        {
-            name: demo_reconstruction.BASELINES[name].set_params(identity_duration=2.0)
-            for name in ("ridge of the recording", "mean")
-        },
-    )
-    monkeypatch.setattr(
-        demo_reconstruction,
-        "make_reconstructors",
-        lambda seed: {
-            "functional": make_small(random_state=seed),
-            "too long": make_small(identity_duration=100.0),
-        },
-    )
-
-
-def test_demo(small_demo, tmp_path, plt):
-    lines = []
-    demo_reconstruction.run_reconstruction(
-        None, tmp_path, seed=0, n_jobs=1, say=lines.append
-    )
-    assert len(lines) == 2
-    assert lines[0].startswith("too long does not apply: ")
-    summary = pd.read_csv(tmp_path / "reconstruction_scores.csv")
-    assert summary["model"].tolist() == [
-        "functional",
-        "functional, adapted",
-        "ridge of the recording",
-        "mean",
-    ]
-    assert set(summary["baseline"]) == {"ridge of the recording"}
-    assert summary["r"][1] > 0.2
-    for row in summary.itertuples():
-        assert f"{row.r:>6.3f} [{row.low:.3f}, {row.high:.3f}]" in lines[1]
-    scores = pd.read_csv(tmp_path / "reconstruction_channels.csv")
-    assert list(scores.columns) == COLUMNS
-    n_channels = len(scores) // 4
-    assert f"over {n_channels} channels of 3 subjects held out" in lines[1]
-    assert "the first 3 s" in lines[1]
-    for region in scores["region"].unique():
-        assert f"\n{region} " in lines[1]
-    assert (tmp_path / "reconstruction.png").stat().st_size > 10_000
-    assert not plt.get_fignums()
-
-
-def test_demo_of_too_few_subjects(small_demo, X, tmp_path):
-    lines = []
-    recordings = [X[0], X[2], X[1].copy().crop(0, 4.0), X[3].copy().pick(["A1"])]
-    demo_reconstruction.run_reconstruction(
-        recordings, tmp_path, seed=0, n_jobs=1, say=lines.append
-    )
-    assert len(lines) == 1
-    assert "Too few subjects with two regions" in lines[0]
-    assert not list(tmp_path.iterdir())
-
-
-def test_demo_of_nothing_usable(small_demo, X, tmp_path):
-    lines = []
-    demo_reconstruction.run_reconstruction(
-        [X[0].copy().pick(["A1"])], tmp_path, seed=0, n_jobs=1, say=lines.append
-    )
-    assert "Too few subjects" in lines[0]
-
-
-def test_models_of_the_demo():
-    models = demo_reconstruction.make_reconstructors(7)
-    assert len(models) == 4
-    assert {model.random_state for model in models.values()} == {7}
-    assert [model.query for model in models.values()].count("region") == 1
