@@ -189,7 +189,7 @@ def list_recordings(recordings, channels):
         known = of_one & channels.has_region
         n_samples = len(recording.times)
         if not isinstance(recording, BaseRaw):
-            n_samples *= len(recording)
+            n_samples *= len(recording.events)
         row = {
             "seconds": n_samples / recording.info["sfreq"],
             "sfreq": recording.info["sfreq"],

@@ -248,7 +248,9 @@ def _find_embedded(frame):
 
 def _add(report, title, html, section=None):
     """Add text or a table."""
-    report.add_html(html, title, section=section, tags=())
+    # without tags, the menu of the page that hides and shows them fails
+    tag = (section or title).lower().replace(" ", "-")
+    report.add_html(html, title, section=section, tags=(tag,))
 
 
 def _add_figure(report, fig, title, alt, section):
@@ -267,15 +269,16 @@ def _add_figure(report, fig, title, alt, section):
 
 
 def _make_table(frame):
-    """Return a table as HTML, its text escaped."""
-    return frame.to_html(
+    """Return a table as HTML, its text escaped, numbers kept on one line."""
+    table = frame.to_html(
         index=False,
         border=0,
-        classes="table table-sm table-hover w-auto",
+        classes="table table-sm table-hover w-auto text-nowrap",
         float_format="{:.3f}".format,
         na_rep="",
         justify="left",
     )
+    return f'<div class="table-responsive">{table}</div>'
 
 
 def _list_items(items):

@@ -89,17 +89,21 @@ def band_table(summary):
     Returns
     -------
     table : pandas.DataFrame
-        Envelope r and coherence of each band, with intervals.
+        One row for each band and model: envelope r and coherence, with intervals.
     """
-    table = {"model": summary["model"]}
-    for name in summary:
-        if name.startswith(("r_envelope_", "coherence_")) and (
-            f"{name}_low" in summary
-        ):
-            title = name.replace("r_envelope_", "envelope r, ")
-            title = title.replace("coherence_", "coherence, ")
+    bands = [
+        name.removeprefix("coherence_")
+        for name in summary
+        if name.startswith("coherence_") and not name.endswith(("_low", "_high"))
+    ]
+    tables = []
+    for band in bands:
+        table = {"model": summary["model"], "band": band}
+        for title, kind in (("envelope r", "r_envelope"), ("coherence", "coherence")):
+            name = f"{kind}_{band}"
             table[title] = with_interval(summary, name, f"{name}_low", f"{name}_high")
-    return pd.DataFrame(table)
+        tables.append(pd.DataFrame(table))
+    return pd.concat(tables, ignore_index=True)
 
 
 def cluster_table(summary):
