@@ -1,0 +1,114 @@
+"""Balanced accuracy of regions on the MNI Open iEEG Atlas, table by table.
+
+* ``stages``: each sleep stage by itself, patients held out (GroupKFold(5)).
+* ``splits``: what is held out: patients, sleep stages, channels (every fourth of a
+  region) or blocks of time (five, 2 s between them), of all stages together.
+* ``permutation``: the embedding against regions permuted over the channels of each
+  patient, trained anew each time.
+
+Run ``python benchmarks/bench_regions.py stages --column lobe``; the recordings are
+found through ``--data`` or the variable ``MNE_FUNCMAP_DATA``.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import mne
+from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
+
+import mne_funcmap as mf
+from mne_funcmap.default_models import make_embedders
+from mne_funcmap.permutation import permutation_test
+from mne_funcmap.tables import accuracy_table, format_table
+
+STAGES = ("wake", "n2", "n3", "rem")
+FEW = ("embedding", "untrained", "spectrum-lda", "rich-logistic", "majority")
+N_PERMUTATIONS = 99
+
+
+def read(args, tasks):
+    """Return recordings."""
+    root = Path(args.data) / "ieeg-atlas"
+    return mf.read_recordings_bids(root, region_column=args.column, tasks=tasks)
+
+
+def compare(args, title, X, **options):
+    """Print one table."""
+    names = args.models or FEW
+    _, summary = mf.compare_embedders(
+        X,
+        make_embedders(names=names),
+        memory=args.memory,
+        n_jobs=args.n_jobs,
+        **options,
+    )
+    sys.stdout.write(f"{title}\n{format_table(accuracy_table(summary))}\n")
+    sys.stdout.flush()
+
+
+def run_stages(args):
+    """Print a table for each sleep stage."""
+    for stage in STAGES:
+        compare(args, f"{stage}, patients held out", read(args, [stage]))
+
+
+def run_splits(args):
+    """Print a table for each kind of split."""
+    X = read(args, list(STAGES))
+    compare(args, "Patients held out", X)
+    compare(
+        args,
+        "Sleep stages held out, patients known",
+        X,
+        groups=mf.get_sessions(X),
+        cv=LeaveOneGroupOut(),
+    )
+    parts, groups = mf.cut_channels(X, 4)
+    cv = GroupKFold(4)
+    compare(args, "Channels held out, patients known", parts, groups=groups, cv=cv)
+    # of a minute, and segments are 10 s
+    parts, groups = mf.cut_blocks(X, 4, gap=2.0)
+    cv = LeaveOneGroupOut()
+    compare(args, "Times held out, channels known", parts, groups=groups, cv=cv)
+
+
+def run_permutation(args):
+    """Print the test of the embedding against chance."""
+    score, permuted, p_value = permutation_test(
+        mf.FunctionalEmbedder(),
+        read(args, ["wake"]),
+        n_permutations=N_PERMUTATIONS,
+        memory=args.memory,
+        n_jobs=args.n_jobs,
+    )
+    sys.stdout.write(
+        f"wake: {score:.3f}; permuted {permuted.mean():.3f}, at most "
+        f"{permuted.max():.3f} of {len(permuted)}; p = {p_value:.3f}\n"
+    )
+
+
+def main():
+    """Run one table."""
+    tables = {
+        "stages": run_stages,
+        "splits": run_splits,
+        "permutation": run_permutation,
+    }
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("table", choices=tables)
+    parser.add_argument("--column", default="lobe", choices=("lobe", "region"))
+    parser.add_argument("--models", nargs="+")
+    parser.add_argument("--memory", help="folder in which trained models are kept")
+    parser.add_argument("--n-jobs", type=int, default=2)
+    parser.add_argument("--data", default=os.environ.get("MNE_FUNCMAP_DATA"))
+    args = parser.parse_args()
+    if args.data is None:
+        parser.error("give --data, or set MNE_FUNCMAP_DATA")
+    mne.set_log_level("ERROR")
+    tables[args.table](args)
+
+
+if __name__ == "__main__":
+    main()
