@@ -335,12 +335,3 @@ def _score_segments(predictions, models, weights):
     )
     place = [names.index(model) if model in names else len(names) for model in models]
     return {name: np.append(values, np.nan)[place] for name, values in found.items()}
-
-
-__all__ = [
-    "compare_embedders",
-    "cross_val_regions",
-    "measure_clusters",
-    "summarize",
-    "list_components",
-]
