@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from .clusters import list_components, measure_clusters
+from .clusters import measure_clusters
 from .default_models import list_baselines, make_embedders
 from .folds import make_folds
 from .recordings import list_channels

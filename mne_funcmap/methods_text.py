@@ -87,7 +87,7 @@ def answer(findings):
         "95 % intervals are percentiles of a cluster bootstrap: subjects drawn with "
         "replacement, with all their channels, the same draws for all models. Trained "
         "models were not drawn anew: the intervals tell what other test subjects would "
-        "have changed. (Of cluster measures: 1.96 standard deviations of the draws.)"
+        "have changed. (Of cluster measures: the jackknife, leaving out each subject.)"
     )
     test = f"Differences to the best plain baseline: {TEST}."
     if not isinstance(found, str):
