@@ -22,6 +22,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
 from .classification import RegionClassifier
+from .context import find_segment_context, pool
 from .embedder import FunctionalEmbedder
 from .metrics import balanced_accuracy
 from .nets.encoders import ENCODERS
@@ -34,7 +35,7 @@ from .readout import BalancedNeighbors
 from .reconstruction_baselines import MeanPrediction, PooledRidge, RecordingRidge
 from .segment_embedder import SegmentEmbedder
 from .spectra import compute_rich_features, compute_spectrum
-from .training import apply_in_chunks, average, draw_seed, seeded_torch
+from .training import apply_in_chunks, draw_seed, seeded_torch
 
 __all__ = [
     "SpectralClassifier",
@@ -166,6 +167,9 @@ class SupervisedNetwork(RegionClassifier):
     ----------
     segment_embedder : SegmentEmbedder | None
         What to take all but the loss from; None stands for its defaults.
+    context : bool
+        Whether a channel is read together with the others of its recording, as by
+        `FunctionalEmbedder`.
     duration : float | None
         Seconds of a segment; None stands for 10 s of Raw and whole epochs.
     picks : None | str | list of str
@@ -186,11 +190,15 @@ class SupervisedNetwork(RegionClassifier):
 
     _parameter_constraints = {
         "segment_embedder": [SegmentEmbedder, None],
+        "context": ["boolean"],
         **_PARAMETER_CONSTRAINTS,
     }
 
-    def __init__(self, segment_embedder=None, *, duration=None, picks=None):
+    def __init__(
+        self, segment_embedder=None, *, context=False, duration=None, picks=None
+    ):
         self.segment_embedder = segment_embedder
+        self.context = context
         self.duration = duration
         self.picks = picks
 
@@ -206,6 +214,8 @@ class SupervisedNetwork(RegionClassifier):
             "criterion__n_components": template.n_components,
             "criterion__n_regions": len(self.classes_),
         }
+        if self.context:
+            supervised["module__context"] = True
         self.network_ = template.set_params(
             net_params=(template.net_params or {}) | supervised
         )
@@ -217,11 +227,13 @@ class SupervisedNetwork(RegionClassifier):
             channels.region[channel].astype(str),
             groups=channels.subject[channel],
             units=channel,
+            context=find_segment_context(segments, known) if self.context else None,
         )
 
     def _read(self, segments, unit):
         """Return mean probabilities of units of segments, (n_units, n_regions)."""
-        hidden = self.network_.transform(segments.data, units=unit)
+        context = find_segment_context(segments) if self.context else None
+        hidden = self.network_.transform(segments.data, units=unit, context=context)
         layer = self.network_.net_.criterion_.linear.cpu()
         with torch.inference_mode():
             return layer(torch.from_numpy(hidden)).softmax(dim=1).numpy()
@@ -257,7 +269,7 @@ class UntrainedEmbedder(FunctionalEmbedder):
 class _UntrainedSegmentEmbedder(SegmentEmbedder):
     """A `SegmentEmbedder` with random weights."""
 
-    def fit(self, X, y, groups=None, units=None):
+    def fit(self, X, y, groups=None, units=None, context=None):
         """Initialize the network and let it take the scale of its features."""
         self._validate_params()
         X, y = validate_data(self, X, y, dtype=np.float32)
@@ -268,7 +280,8 @@ class _UntrainedSegmentEmbedder(SegmentEmbedder):
         module = self.net_.module_
         features = apply_in_chunks(module.front_end, X, device=self.net_.device)
         if module.has_front_end and units is not None:
-            features = average(features, np.unique(units, return_inverse=True)[1])
+            units = np.unique(units, return_inverse=True)[1]
+            features = pool(features, units, context)
         module.calibrate(features)
         self.history_, self.search_history_ = self.net_.history, None
         return self

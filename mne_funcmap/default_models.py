@@ -17,7 +17,9 @@ from .segment_embedder import SegmentEmbedder
 
 EMBEDDERS = (
     "embedding",
+    "embedding-context",
     "supervised",
+    "supervised-context",
     "untrained",
     "spectrum-lda",
     "spectrum-logistic",
@@ -39,9 +41,11 @@ def make_embedders(random_state=0, names=EMBEDDERS):
     random_state : int
         Seed of those that draw.
     names : sequence of str
-        Which ones: ``"embedding"``, ``"supervised"`` and ``"untrained"``, or with
-        ``"-cnn"`` the convolutional encoder; ``"spectrum-lda"`` and so on, of two
-        kinds of features and three classifiers; ``"majority"``.
+        Which ones: ``"embedding"``, ``"supervised"`` and ``"untrained"``; with
+        ``"-context"`` the same of channels together with the others of their
+        recording, and with ``"-cnn"`` by the convolutional encoder;
+        ``"spectrum-lda"`` and so on, of two kinds of features and three classifiers;
+        ``"majority"``.
 
     Returns
     -------
@@ -74,11 +78,13 @@ def list_baselines(models):
 def _make_embedder(name, random_state):
     """Make one model."""
     kind, _, option = name.partition("-")
-    network = {"encoder": option or "spectral", "random_state": random_state}
+    context = option == "context"
+    encoder = option if option == "cnn" else "spectral"
+    network = {"encoder": encoder, "random_state": random_state}
     if kind == "embedding":
-        return FunctionalEmbedder(**network)
+        return FunctionalEmbedder(context=context, **network)
     if kind == "supervised":
-        return SupervisedNetwork(SegmentEmbedder(**network))
+        return SupervisedNetwork(SegmentEmbedder(**network), context=context)
     if kind == "untrained":
         return UntrainedEmbedder(**network)
     if kind == "majority":

@@ -1,5 +1,6 @@
 """FunctionalEmbedder: recordings in, one embedding for each channel out."""
 
+import inspect
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,6 +10,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .classification import RegionClassifier, make_frame, split_channels
+from .context import find_segment_context
+from .nets.encoders import ENCODERS
 from .persistence import check_params, load_model, save_model
 from .readout import BalancedNeighbors
 from .segment_embedder import SegmentEmbedder
@@ -45,6 +48,13 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
     picks : None | str | list of str
         Channel types, or names, that take part; None stands for good sEEG, ECoG, DBS
         and EEG channels.
+    context : bool
+        Whether a channel is embedded together with the others of its recording: those
+        that its signal correlates with, and the mean of all, which counts less where
+        they are few. Regions of new patients are then told better; in return, the
+        embedding of a channel depends on which others take part, and tells more of the
+        subject. It needs the encoder "spectral", ``positives="region"`` and
+        ``loss="supcon"``.
     n_neighbors : int
         Number of neighbours of the read-out.
     max_epochs, batch_size : int | None
@@ -114,6 +124,7 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         "duration": [Interval(Real, 0, None, closed="neither"), None],
         "normalize": ["boolean"],
         "picks": [str, list, tuple, None],
+        "context": ["boolean"],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         **SegmentEmbedder._parameter_constraints,
     }
@@ -130,6 +141,7 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         duration=None,
         normalize=False,
         picks=None,
+        context=False,
         n_neighbors=5,
         max_epochs=None,
         batch_size=None,
@@ -149,6 +161,7 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         self.duration = duration
         self.normalize = normalize
         self.picks = picks
+        self.context = context
         self.n_neighbors = n_neighbors
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -345,7 +358,30 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         """Return an unfitted `SegmentEmbedder` with the parameters shared with it."""
         shared = SegmentEmbedder().get_params(deep=False)
         params = self.get_params(deep=False)
+        if self.context:
+            context = {"module__context": True}
+            params["net_params"] = (self.net_params or {}) | context
         return SegmentEmbedder(**{name: params[name] for name in shared})
+
+    @property
+    def _trains_on_channels(self):
+        # few channels soon have no pairwise loss left to learn from: segments have
+        return self.positives == "region" and self.loss == "supcon"
+
+    def _find_context(self, segments, used=slice(None)):
+        """Return the context of segments of channels, None where none is wanted."""
+        return find_segment_context(segments, used) if self.context else None
+
+    def _check_context(self):
+        """Raise if a context is wanted of what cannot take one."""
+        encoder = ENCODERS.get(self.encoder, self.encoder)
+        takes_context = "context" in inspect.signature(encoder).parameters
+        if self.context and not (takes_context and self._trains_on_channels):
+            raise ValueError(
+                "context=True needs encoder='spectral', loss='supcon' and "
+                f"positives='region', got encoder={self.encoder!r}, "
+                f"loss={self.loss!r} and positives={self.positives!r}."
+            )
 
     def _find_classes(self, channels):
         """Return the regions of the training channels, which may be needed."""
@@ -355,17 +391,17 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
 
     def _learn(self, segments):
         """Train the network, and the read-out if there are regions."""
+        self._check_context()
         channels = segments.channels
         labels = _label_channels(channels, self.positives)
         used = np.array([label is not None for label in labels])[segments.channel]
         rows = segments.channel[used]
-        # few channels soon have no pairwise loss left to learn from: segments have
-        by_channel = self.positives == "region" and self.loss == "supcon"
         self.segment_embedder_ = self._make_segment_embedder().fit(
             segments.data[used],
             labels[rows].astype(str),
             groups=_group_channels(channels)[rows],
-            units=rows if by_channel else None,
+            units=rows if self._trains_on_channels else None,
+            context=self._find_context(segments, used),
         )
         known = channels.has_region
         references = self._embed(segments, segments.channel)[known]
@@ -383,7 +419,9 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
 
     def _embed(self, segments, unit):
         """Return embeddings of units of segments, (n_units, n_components)."""
-        return self.segment_embedder_.transform(segments.data, units=unit)
+        return self.segment_embedder_.transform(
+            segments.data, units=unit, context=self._find_context(segments)
+        )
 
     def _fit_readout(self, references, regions):
         """Fit the classifier of embeddings, if there are regions."""

@@ -18,6 +18,7 @@ from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping, LRScheduler
 from skorch.dataset import Dataset
 
+from .context import pool
 from .metrics import participation_ratio
 from .nets.embedding import Embedding
 from .nets.encoders import ENCODERS, ConvEncoder
@@ -157,7 +158,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         self.net_params = net_params
         self.random_state = random_state
 
-    def fit(self, X, y, groups=None, units=None):
+    def fit(self, X, y, groups=None, units=None, context=None):
         """Train the embedding.
 
         Parameters
@@ -173,6 +174,9 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             What each segment is a piece of, such as a channel. The features of the
             segments of a unit are averaged, and a training sample is a unit; encoders
             without a front end train on segments all the same.
+        context : Context | None
+            What else is recorded beside the segments. It needs units, and an encoder
+            with ``context=True`` among its parameters.
 
         Returns
         -------
@@ -212,7 +216,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         if units is not None and start.module_.has_front_end:
             units = _encode(units)
             first = np.unique(units, return_index=True)[1]
-            features = average(features, units)
+            features = pool(features, units, context)
             labels, groups = labels[first], groups[first]
         split = hold_out(labels, groups) if has_groups else None
         self.n_epochs_, self.search_history_ = start.max_epochs, None
@@ -226,7 +230,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         self._warn_if_collapsed(features)
         return self
 
-    def transform(self, X, units=None):
+    def transform(self, X, units=None, context=None):
         """Embed segments, or units of them.
 
         Parameters
@@ -237,6 +241,8 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             What each segment is a piece of. The features of the segments of a unit are
             averaged and then embedded; or their embeddings are averaged, if the
             encoder has no front end.
+        context : Context | None
+            As in `fit`.
 
         Returns
         -------
@@ -253,7 +259,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         units = _encode(units)
         if module.has_front_end:
             features = apply_in_chunks(module.front_end, X, device=device)
-            features = average(features, units)
+            features = pool(features, units, context)
             return apply_in_chunks(module, features, device=device).numpy()
         embeddings = apply_in_chunks(module.embed, X, device=device)
         return module.project(average(embeddings, units)).numpy()

@@ -870,3 +870,33 @@ def test_deep_brain_stimulation(data_dir):
     emb = make_embedder(duration=2.0).fit([raw])
     assert emb.transform([raw])[0].shape == (len(regions), 32)
     assert emb.score([raw]) > 0.5
+
+
+def test_context(recordings):
+    emb = make_embedder(context=True).fit(recordings[:2])
+    expected = emb.transform(recordings)
+    permuted = [raw.copy().reorder_channels(raw.ch_names[::-1]) for raw in recordings]
+    for z, other in zip(emb.transform(permuted), expected, strict=True):
+        np.testing.assert_allclose(z[::-1], other, atol=1e-5)
+    (z,) = emb.transform(recordings[2:])
+    np.testing.assert_allclose(z, expected[2], atol=1e-5)
+    pair = recordings[2].copy().pick(recordings[2].ch_names[:2])
+    assert np.abs(emb.transform([pair])[0] - z[:2]).max() > 1e-3
+    frame = emb.embed_segments(recordings)
+    assert np.isfinite(frame.filter(regex=r"^c\d+$")).all(axis=None)
+
+
+def test_context_of_a_single_channel(recordings):
+    emb = make_embedder(context=True).fit(recordings[:2])
+    single = recordings[2].copy().pick(recordings[2].ch_names[:1])
+    assert emb.transform([single])[0].shape == (1, 32)
+
+
+def test_context_is_saved(recordings, tmp_path):
+    emb = make_embedder(context=True).fit(recordings[:2])
+    emb.save(tmp_path / "model.safetensors")
+    loaded = mf.FunctionalEmbedder.load(tmp_path / "model.safetensors")
+    for z, other in zip(
+        loaded.transform(recordings), emb.transform(recordings), strict=True
+    ):
+        np.testing.assert_array_equal(z, other)

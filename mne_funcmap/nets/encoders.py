@@ -136,6 +136,8 @@ class SpectralEncoder(nn.Module):
         Number of samples of a segment.
     n_components : int
         Length of the embedding, 2 at least.
+    context : bool
+        Whether the head also takes features of the context, as by `ShrinkContext`.
     """
 
     RECIPE = {
@@ -149,13 +151,20 @@ class SpectralEncoder(nn.Module):
     PAIRWISE_RECIPE = {"lr": 5e-3, "max_epochs": 8}
     # two linear layers in a row share the penalty
     SUPERVISED_RECIPE = {"weight_decay": 200.0}
+    CONTEXT_SCALE = 0.5  # of the recording, over the channel
 
-    def __init__(self, n_times, n_components=32):
+    def __init__(self, n_times, n_components=32, *, context=False):
         super().__init__()
+        self.context = context
         self.front_end = SpectralFeatures(n_times)
         scale = self.front_end.group_scale
+        layers = []
+        if context:
+            layers = [ShrinkContext(len(scale))]
+            scale = torch.cat([scale, self.CONTEXT_SCALE * scale])
         n_learned = max(n_components - 1, 1)
         self.head = nn.Sequential(
+            *layers,
             Standardize(scale),
             nn.Linear(len(scale), n_learned, bias=False),
             nn.ConstantPad1d((0, n_components - n_learned), 1.0),
@@ -163,11 +172,47 @@ class SpectralEncoder(nn.Module):
 
     def forward(self, segments):
         """Return the embeddings of a batch of segments."""
-        return self.head(self.front_end(segments))
+        features = self.front_end(segments)
+        if self.context:  # nothing is known of it
+            nothing = torch.zeros_like(features)
+            features = torch.cat([features, nothing, nothing[:, :1]], dim=1)
+        return self.head(features)
 
     def calibrate(self, features):
         """Take mean and scale of the features from training data."""
-        self.head[0].calibrate(features)
+        for layer in self.head[:-2]:
+            layer.calibrate(features)
+            features = layer(features)
+
+
+class ShrinkContext(nn.Module):
+    """Tell how a recording as a whole differs from those of the training.
+
+    The difference is shrunk where it is known from few channels.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of features of a channel.
+    """
+
+    def __init__(self, n_features):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(n_features))
+
+    def calibrate(self, features):
+        """Take the mean of channels, (batch, 2 * n_features + 1)."""
+        self.mean.copy_(features[:, : len(self.mean)].mean(dim=0))
+
+    def forward(self, features):
+        """Return features, (batch, 2 * n_features), of (batch, 2 * n_features + 1).
+
+        In come the features of a channel, the mean of its recording, and the share of
+        the difference that is kept.
+        """
+        n_features = len(self.mean)
+        own, whole, share = features.split([n_features, n_features, 1], dim=1)
+        return torch.cat([own, share * (whole - self.mean)], dim=1)
 
 
 class Standardize(nn.Module):
