@@ -63,7 +63,9 @@ def test_context_is_saved(tmp_path):
 
 def test_supervised_network_with_context():
     X = mf.simulate_recordings(n_subjects=3, n_sessions=1, duration=20.0, sfreq=400.0)
-    network = SupervisedNetwork(context=True).fit(X[:2])
+    network = SupervisedNetwork(mf.SegmentEmbedder(weight_decay=1.0), context=True).fit(
+        X[:2]
+    )
     whole = np.concatenate(network.predict_proba(X[2:]))
     alone = np.concatenate(network.predict_proba([X[2].copy().pick(["VO1", "VIM1"])]))
     assert whole.argmax(axis=1).shape == (20,)
