@@ -309,7 +309,10 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         X : list of mne.io.Raw | list of mne.Epochs
             The recordings, with regions.
         reference : None | list of mne.io.Raw | list of mne.Epochs
-            As in `predict`.
+            Recordings that tell what channels are, as in `predict`. Without it,
+            channels known from `fit` or `adapt` keep what they are, and others are
+            told by all recordings of the subject in X together, as those in training
+            were: what differs between these recordings then stays in the features.
 
         Returns
         -------
@@ -319,7 +322,10 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         recordings = self._check_fitted(X)
         channels = list_channels(recordings, picks=self.picks)
         names = [list_labelled(channels, index) for index in range(len(recordings))]
-        studies, _ = self._study_before(recordings, names, reference)
+        if reference is None:
+            studies = self._study_together(recordings, names)
+        else:
+            studies, _ = self._study_before(recordings, names, reference)
         return [
             self._extract(recording, index, channels, study)
             for index, (recording, study) in enumerate(
@@ -639,6 +645,25 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         else:
             weights = read_weights(self.net_, study, is_target)
         return make_linear_predictor(self.net_, weights)
+
+    def _study_together(self, recordings, names):
+        """Study recordings by what is known, or by all of a subject together."""
+        studies = [
+            self._recall(recording, of_one)
+            for recording, of_one in zip(recordings, names, strict=True)
+        ]
+        new = [
+            i
+            for i, (study, of_one) in enumerate(zip(studies, names, strict=True))
+            if len(of_one) > (0 if study is None else len(study.ch_names))
+        ]
+        if not new:
+            return studies
+        of_new = [recordings[i] for i in new]
+        found = self._study_before(of_new, [names[i] for i in new], of_new)[0]
+        for i, study in zip(new, found, strict=True):
+            studies[i] = self._complete(studies[i], study, describe(i, recordings[i]))
+        return studies
 
     def _extract(self, recording, index, channels, study):
         """Return the features of the windows of a recording, (n_windows, n)."""

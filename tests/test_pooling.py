@@ -120,13 +120,28 @@ def test_reconstructor_is_fitted_in_a_pipeline(conditions):
 def test_features_are_those_of_windows(conditions):
     X, _ = conditions
     rec = make_small().fit(X[:4])
-    steady, bursts = rec.transform(X[4:6])
+    begin = X[4].copy().crop(0, 2.0, include_tmax=False)
+    steady, bursts = rec.transform(X[4:6], reference=[begin])
     assert steady.shape == bursts.shape == (12, 4)
     # log power goes up and down by the second
     assert_allclose(bursts[:2], steady[:2], atol=1e-5)
     change = bursts[2:] - steady[2:]
     assert_allclose(change[::2], np.log(1.8), atol=1e-4)
     assert_allclose(change[1::2], np.log(0.2), atol=1e-4)
+
+
+def test_features_tell_recordings_of_a_new_subject_apart(conditions):
+    """What channels are is told by them together, as of subjects in training."""
+    X, _ = conditions
+    rec = make_small().fit(X[:4])
+    quiet = X[4].copy()
+    quiet._data -= quiet.get_data().mean(axis=1, keepdims=True)
+    loud = quiet.copy()
+    loud._data *= 3
+    change = np.subtract(*rec.transform([loud, quiet]))
+    assert_allclose(change, np.log(9), atol=1e-4)
+    alone = [rec.transform([raw])[0] for raw in (loud, quiet)]
+    assert_allclose(*alone, atol=1e-4)
 
 
 def test_pipeline_with_a_transformer(conditions):
