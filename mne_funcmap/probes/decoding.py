@@ -27,7 +27,7 @@ def probe_decoding(
     groups=None,
     cv=None,
     baselines=None,
-    n_permutations=199,
+    n_permutations=99,
     n_resamples=10_000,
     memory=None,
     n_jobs=None,
@@ -76,11 +76,11 @@ def probe_decoding(
         One row for each model and condition: model; relative, whether features are
         taken relative to their mean over the recordings of the subject in the same
         part of a fold, which needs no labels, but several recordings of each;
-        balanced_accuracy, low and high (its 95 %
-        interval over subjects); difference, diff_low and diff_high (the same for the
-        difference to the best baseline), baseline (which that is), p_value and p_holm
-        (of that difference: Wilcoxon's signed rank test over subjects, and corrected
-        by Holm for the number of models); chance (of guessing each label equally
+        balanced_accuracy, low and high (its 95 % interval over subjects); difference,
+        diff_low and diff_high (the same for the difference to the best baseline),
+        baseline (which that is), p_value and p_holm (of that difference: Wilcoxon's
+        signed rank test over subjects, and corrected by Holm for the number of
+        models); chance (of guessing each label equally
         often); accuracy and majority (share of all recordings, and that of always
         saying the commonest label); p_chance (of the permutations of labels); and
         n_subjects.
@@ -211,7 +211,7 @@ def _check_labels(labels, recordings):
         )
     if len(np.unique(labels)) < 2:
         raise ValueError(
-            f"All recordings are {labels[0]!r}: expected two labels at least."
+            f"All recordings are {str(labels[0])!r}: expected two labels at least."
         )
     return labels
 

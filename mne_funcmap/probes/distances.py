@@ -88,8 +88,9 @@ def probe_distances(
     Raises
     ------
     ValueError
-        If no subject has 4 channels, a channel has no position where others have, a
-        band is beyond the sampling rate, or what the models raise.
+        If no recording has 4 channels, a model embeds all alike, a channel has no
+        position where others have, a band is beyond the sampling rate, or what the
+        models raise.
 
     See Also
     --------
@@ -288,6 +289,11 @@ def _average(rho):
 
 def _summarize(model, rho, weights):
     """Return one row for each condition of a model."""
+    if not rho:
+        raise ValueError(
+            f"Model {model!r} embeds the channels of each recording all alike: there "
+            "is nothing to rank. Leave it out."
+        )
     draws, p_values, n_subjects = [], [], []
     for of_subjects in rho.values():
         defined = [i for i, values in enumerate(of_subjects) if values is not None]
