@@ -184,7 +184,7 @@ def test_centred_features_have_no_mean():
 
 
 def test_learned_features(recordings):
-    X, labels = (items[:16] for items in recordings)
+    X, labels = (items[:8] for items in recordings)
     models = {
         "reconstructor": make_pipeline(
             mf.MaskedRegionReconstructor(
