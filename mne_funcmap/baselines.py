@@ -269,7 +269,7 @@ class UntrainedEmbedder(FunctionalEmbedder):
 class _UntrainedSegmentEmbedder(SegmentEmbedder):
     """A `SegmentEmbedder` with random weights."""
 
-    def fit(self, X, y, groups=None, units=None, context=None):
+    def fit(self, X, y, groups=None, units=None, auxiliary=None, context=None):
         """Initialize the network and let it take the scale of its features."""
         self._validate_params()
         X, y = validate_data(self, X, y, dtype=np.float32)

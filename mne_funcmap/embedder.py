@@ -363,11 +363,6 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
             params["net_params"] = (self.net_params or {}) | context
         return SegmentEmbedder(**{name: params[name] for name in shared})
 
-    @property
-    def _trains_on_channels(self):
-        # few channels soon have no pairwise loss left to learn from: segments have
-        return self.positives == "region" and self.loss == "supcon"
-
     def _find_context(self, segments, used=slice(None)):
         """Return the context of segments of channels, None where none is wanted."""
         return find_segment_context(segments, used) if self.context else None
@@ -376,7 +371,8 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         """Raise if a context is wanted of what cannot take one."""
         encoder = ENCODERS.get(self.encoder, self.encoder)
         takes_context = "context" in inspect.signature(encoder).parameters
-        if self.context and not (takes_context and self._trains_on_channels):
+        on_channels = (self.positives, self.loss) == ("region", "supcon")
+        if self.context and not (takes_context and on_channels):
             raise ValueError(
                 "context=True needs encoder='spectral', loss='supcon' and "
                 f"positives='region', got encoder={self.encoder!r}, "
@@ -395,17 +391,25 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         channels = segments.channels
         labels = _label_channels(channels, self.positives)
         used = np.array([label is not None for label in labels])[segments.channel]
-        rows = segments.channel[used]
+        rows, by_region = segments.channel[used], self._contrasts_regions(channels)
+        auxiliary = ~channels.has_region[rows] if by_region else None
+        # few channels soon have no pairwise loss left to learn from: segments have
+        by_channel = by_region and self.loss == "supcon"
         self.segment_embedder_ = self._make_segment_embedder().fit(
             segments.data[used],
             labels[rows].astype(str),
             groups=_group_channels(channels)[rows],
-            units=rows if self._trains_on_channels else None,
+            units=_halve_unlabelled(segments)[used] if by_channel else None,
+            auxiliary=auxiliary,
             context=self._find_context(segments, used),
         )
         known = channels.has_region
         references = self._embed(segments, segments.channel)[known]
         self._fit_readout(references, channels.region[known].astype(str))
+
+    def _contrasts_regions(self, channels):
+        """Return whether regions are among what makes segments similar."""
+        return self.positives != "channel" and channels.has_region.any()
 
     def _read(self, segments, unit):
         """Return probabilities of units of segments, (n_units, n_regions)."""
@@ -450,6 +454,18 @@ def _label_channels(channels, positives):
     if positives == "region":
         return channels.region
     return np.where(channels.has_region, channels.region, np.array(identity, object))
+
+
+def _halve_unlabelled(segments):
+    """Return what segments are averaged over: channels, or halves without a region.
+
+    What two halves have in common is all that an unlabelled channel can teach.
+    """
+    channel = segments.channel
+    size = np.bincount(channel)
+    place = np.arange(len(channel)) - (np.cumsum(size) - size)[channel]
+    later = ~segments.channels.has_region[channel] & (2 * place >= size[channel])
+    return 2 * channel + later
 
 
 def _group_channels(channels):

@@ -22,10 +22,11 @@ from .context import pool
 from .metrics import participation_ratio
 from .nets.embedding import Embedding
 from .nets.encoders import ENCODERS, ConvEncoder
-from .nets.losses import LOSSES, SupervisedContrastiveLoss
+from .nets.losses import LOSSES, JointContrastiveLoss, SupervisedContrastiveLoss
 from .segment_training import (
     BalancedBatches,
     ReadOutScore,
+    Samples,
     choose_n_epochs,
     hold_out,
 )
@@ -158,7 +159,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         self.net_params = net_params
         self.random_state = random_state
 
-    def fit(self, X, y, groups=None, units=None, context=None):
+    def fit(self, X, y, groups=None, units=None, auxiliary=None, context=None):
         """Train the embedding.
 
         Parameters
@@ -174,6 +175,10 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             What each segment is a piece of, such as a channel. The features of the
             segments of a unit are averaged, and a training sample is a unit; encoders
             without a front end train on segments all the same.
+        auxiliary : array-like of bool | None, shape (n_segments,)
+            Segments whose label is auxiliary, such as the channel where the region is
+            unknown: they are contrasted among themselves, not with the others. Their
+            loss is weighted by the root of their number over that of the others.
         context : Context | None
             What else is recorded beside the segments. It needs units, and an encoder
             with ``context=True`` among its parameters.
@@ -200,8 +205,8 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             force_writeable=True,
         )
         check_classification_targets(y)
-        check_consistent_length(X, groups, units)
-        self.classes_, labels = np.unique(y, return_inverse=True)
+        check_consistent_length(X, groups, units, auxiliary)
+        self.classes_, labels, n_labels = _encode_labels(y, auxiliary)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"All {len(y)} segments have the label {str(self.classes_[0])!r}: 1 "
@@ -211,21 +216,22 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         groups = _encode(groups) if has_groups else np.arange(len(labels))
         seed = draw_seed(self.random_state)
         with seeded_torch(seed):
-            start = self._make_net(groups, seed).initialize()
+            start = self._make_net(None, seed).initialize()
         features = apply_in_chunks(start.module_.front_end, X, device=start.device)
         if units is not None and start.module_.has_front_end:
             units = _encode(units)
             first = np.unique(units, return_index=True)[1]
             features = pool(features, units, context)
             labels, groups = labels[first], groups[first]
+        samples = Samples(features, labels, groups, n_labels)
         split = hold_out(labels, groups) if has_groups else None
         self.n_epochs_, self.search_history_ = start.max_epochs, None
         if split is not None:
-            self.search_history_ = self._search(features, labels, groups, split, seed)
+            self.search_history_ = self._search(samples, split, seed)
             scores = self.search_history_[:, "valid_balanced_accuracy"]
             self.n_epochs_ = choose_n_epochs(scores, len(np.unique(groups[split[1]])))
-        net = self._make_net(groups, seed, n_epochs=self.n_epochs_)
-        self.net_ = _train(net, features, labels, seed)
+        net = self._make_net(samples, seed, n_epochs=self.n_epochs_)
+        self.net_ = _train(net, samples, seed)
         self.history_ = self.net_.history
         self._warn_if_collapsed(features)
         return self
@@ -323,22 +329,29 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             )
         return recipe | {k: value for k, value in given.items() if value is not None}
 
-    def _make_net(self, groups, seed, *, n_epochs=None, callbacks=()):
+    def _make_net(self, samples, seed, *, n_epochs=None, callbacks=()):
         """Return a skorch net that has not been initialized."""
         encoder = ENCODERS.get(self.encoder, self.encoder)
         recipe, overrides = self._get_recipe(encoder), self.net_params or {}
         n_epochs = n_epochs or recipe["max_epochs"]
-        n_samples = 0 if groups is None else len(groups)
+        n_samples = 0 if samples is None else samples.n_labelled
         n_batches = BalancedBatches.count(n_samples, recipe["batch_size"])
         schedule = LRScheduler(
             "CosineAnnealingLR", T_max=n_epochs * n_batches, step_every="batch"
         )
         penalty = recipe["weight_decay"] / (recipe["weight_decay"] + n_samples + 1)
         criterion = overrides.get("criterion", LOSSES[self.loss])
-        temperature = {}
+        loss = {}
         if criterion is SupervisedContrastiveLoss:
-            temperature = {"criterion__temperature": recipe["temperature"]}
+            loss = {"criterion__temperature": recipe["temperature"]}
             penalty /= recipe["temperature"]
+        if samples is not None and samples.n_auxiliary:
+            loss |= {
+                "criterion__loss": criterion,
+                "criterion__n_labels": samples.n_labels,
+                "criterion__weight": np.sqrt(samples.n_auxiliary / n_samples),
+            }
+            criterion = JointContrastiveLoss
         params = {
             "module": Embedding,
             "module__encoder": encoder,
@@ -346,13 +359,18 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             "module__n_components": self.n_components,
             "module__on_sphere": self.loss == "supcon",
             "criterion": criterion,
-            **temperature,
+            **loss,
             "optimizer": torch.optim.Adam,
             "lr": recipe["lr"],
             "optimizer__weight_decay": penalty,
             "max_epochs": n_epochs,
             "batch_size": recipe["batch_size"],
-            "iterator_train": partial(BalancedBatches, groups=groups, seed=seed),
+            "iterator_train": partial(
+                BalancedBatches,
+                groups=None if samples is None else samples.groups,
+                seed=seed,
+                n_labels=None if samples is None else samples.n_labels,
+            ),
             "train_split": None,
             "callbacks": [
                 ("schedule", schedule),
@@ -364,12 +382,10 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         }
         return NeuralNet(**params | overrides)
 
-    def _search(self, features, labels, groups, split, seed):
+    def _search(self, samples, split, seed):
         """Train without the held-out groups and return the history."""
-        # a label that only occurs in held-out groups leaves a gap
-        codes = np.unique(labels[split[0]])
-        labels = np.searchsorted(codes, labels)
-        parts = [(features[rows], labels[rows]) for rows in split]
+        train = samples.take(split[0])
+        parts = [_take_labelled(samples, rows) for rows in split]
         callbacks = [
             ("read_out", ReadOutScore(*parts)),
             (
@@ -382,8 +398,8 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
                 ),
             ),
         ]
-        net = self._make_net(groups[split[0]], seed, callbacks=callbacks)
-        return _train(net, *parts[0], seed).history
+        net = self._make_net(train, seed, callbacks=callbacks)
+        return _train(net, train, seed).history
 
     def _warn_if_collapsed(self, features):
         """Warn if the embeddings have fewer dimensions than the labels need."""
@@ -407,12 +423,28 @@ def _encode(values):
     return np.unique(values, return_inverse=True)[1]
 
 
-def _train(net, features, labels, seed):
+def _encode_labels(y, auxiliary):
+    """Return labels, the auxiliary ones last, codes, and how many are not."""
+    classes, codes = np.unique(y, return_inverse=True)
+    if auxiliary is None:
+        return classes, codes, len(classes)
+    last = np.isin(classes, np.asarray(y)[np.asarray(auxiliary, dtype=bool)])
+    order = np.argsort(last, kind="stable")
+    return classes[order], np.argsort(order)[codes], int(np.count_nonzero(~last))
+
+
+def _take_labelled(samples, rows):
+    """Return features and labels of the rows whose label is not auxiliary."""
+    rows = rows[samples.labels[rows] < samples.n_labels]
+    return samples.features[rows], samples.labels[rows]
+
+
+def _train(net, samples, seed):
     """Initialize and train a net, and let it forget the training data."""
     with seeded_torch(seed):
         net.initialize()
-        net.module_.calibrate(features)
-        net.partial_fit(Dataset(features, torch.from_numpy(labels)))
+        net.module_.calibrate(samples.features)
+        net.partial_fit(Dataset(samples.features, torch.from_numpy(samples.labels)))
     check_trained(net)
     net.iterator_train = BalancedBatches
     return net

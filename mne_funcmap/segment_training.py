@@ -1,5 +1,7 @@
 """Training of embeddings: balanced batches, and when to stop."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from sklearn.model_selection import GroupKFold
@@ -10,6 +12,44 @@ from .readout import BalancedNeighbors
 from .training import apply_in_chunks, check_trained
 
 
+@dataclass(frozen=True)
+class Samples:
+    """What a net is trained on.
+
+    Attributes
+    ----------
+    features : torch.Tensor, shape (n_samples, ...)
+        What the front end of the encoder gives.
+    labels : ndarray of int, shape (n_samples,)
+        Labels, those that are auxiliary last.
+    groups : ndarray of int, shape (n_samples,)
+        Subject or channel.
+    n_labels : int
+        Number of labels that are not auxiliary.
+    """
+
+    features: torch.Tensor
+    labels: np.ndarray
+    groups: np.ndarray
+    n_labels: int
+
+    @property
+    def n_labelled(self):
+        """Number of samples whose label is not auxiliary."""
+        return int(np.count_nonzero(self.labels < self.n_labels))
+
+    @property
+    def n_auxiliary(self):
+        """Number of samples whose label is auxiliary."""
+        return len(self.labels) - self.n_labelled
+
+    def take(self, rows):
+        """Return some of the samples, with labels that have no gaps."""
+        codes, labels = np.unique(self.labels[rows], return_inverse=True)
+        n_labels = int(np.count_nonzero(codes < self.n_labels))
+        return Samples(self.features[rows], labels, self.groups[rows], n_labels)
+
+
 class BalancedBatches:
     """Batches in which labels come equally often, and no group prevails.
 
@@ -17,7 +57,8 @@ class BalancedBatches:
     label has too few, the batch is smaller. Within a label, a group counts as the
     square root of its size, halfway between equal segments and equal groups. A pass
     has about as many segments as there are, in 25 batches at least. Where the labels
-    are too many for a batch, each batch holds a random subset of them.
+    are too many for a batch, each batch holds a random subset of them. Auxiliary
+    labels come beside the others, with a quarter of the segments.
 
     Parameters
     ----------
@@ -29,21 +70,31 @@ class BalancedBatches:
         Group (subject or channel) of every segment.
     seed : int
         Seed of the draws.
+    n_labels : int | None
+        Number of labels that are not auxiliary; None stands for all.
     """
 
     MIN_PER_LABEL = 4
     MIN_BATCHES = 25
+    AUXILIARY = 4  # times fewer segments of auxiliary labels: pairs cost most
 
-    def __init__(self, dataset, *, batch_size, groups, seed):
+    def __init__(self, dataset, *, batch_size, groups, seed, n_labels=None):
         self.X, self.y = dataset.X, dataset.y
         labels = self.y.cpu().numpy()
         self.order = np.argsort(labels, kind="stable")
         self.sizes = np.bincount(labels)
         self.first = np.cumsum(self.sizes) - self.sizes
         self.weights = _balance_groups(labels, groups)[self.order]
-        self.per_label = max(batch_size // len(self.sizes), self.MIN_PER_LABEL)
-        self.n_labels = min(len(self.sizes), max(2, batch_size // self.per_label))
-        self.n_batches = self.count(len(labels), batch_size)
+        bounds = [] if n_labels is None else [n_labels]
+        kinds = np.split(np.arange(len(self.sizes)), bounds)
+        sizes = (batch_size, batch_size // self.AUXILIARY)
+        self.kinds = [
+            self._share(kind, size)
+            for kind, size in zip(kinds, sizes, strict=False)
+            if len(kind)
+        ]
+        n_samples = len(labels) if n_labels is None else np.sum(labels < n_labels)
+        self.n_batches = self.count(n_samples, batch_size)
         self.generator = np.random.default_rng(seed)
 
     @classmethod
@@ -59,20 +110,28 @@ class BalancedBatches:
             rows = torch.from_numpy(self._draw()).to(self.X.device)
             yield self.X[rows], self.y[rows]
 
+    def _share(self, labels, batch_size):
+        """Return labels, how many are in a batch, and how often each."""
+        per_label = max(batch_size // len(labels), self.MIN_PER_LABEL)
+        return labels, min(len(labels), max(2, batch_size // per_label)), per_label
+
     def _draw(self):
         """Draw the rows of one batch."""
-        chosen = self.generator.permutation(len(self.sizes))[: self.n_labels]
-        drawn = [self._draw_label(label) for label in chosen]
+        drawn = [
+            self._draw_label(label, per_label)
+            for labels, n_drawn, per_label in self.kinds
+            for label in self.generator.permutation(labels)[:n_drawn]
+        ]
         return self.order[np.concatenate(drawn)]
 
-    def _draw_label(self, label):
+    def _draw_label(self, label, per_label):
         """Draw members of one label, without replacement."""
         members = self.first[label] + np.arange(self.sizes[label])
-        if len(members) <= self.per_label:
+        if len(members) <= per_label:
             return members
         weights = self.weights[members]
         return self.generator.choice(
-            members, self.per_label, replace=False, p=weights / weights.sum()
+            members, per_label, replace=False, p=weights / weights.sum()
         )
 
 

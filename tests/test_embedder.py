@@ -310,7 +310,7 @@ def test_positives_channel_ignores_regions(recordings):
         ({}, 20, 5),
         ({"loss": "pairwise"}, 20 * 5, 5),
         ({"positives": "channel"}, 20 * 5, 20),
-        ({"positives": "both"}, 20 * 5, 5),
+        ({"positives": "both"}, 20, 5),
     ],
 )
 def test_what_is_trained_on(recordings, params, n_samples, n_labels, monkeypatch):
@@ -326,9 +326,7 @@ def test_what_is_trained_on(recordings, params, n_samples, n_labels, monkeypatch
     assert len(emb.segment_embedder_.classes_) == n_labels
 
 
-@pytest.mark.parametrize(
-    "params", [{"loss": "pairwise"}, {"positives": "channel"}, {"positives": "both"}]
-)
+@pytest.mark.parametrize("params", [{"loss": "pairwise"}, {"positives": "channel"}])
 def test_other_aims_than_the_default_beat_no_training(params):
     X = mf.simulate_recordings(n_subjects=4, n_sessions=1, duration=40.0, sfreq=500.0)
     accuracies = []
@@ -349,6 +347,44 @@ def test_positives_both(recordings):
     # two regions, and six channels of each subject
     assert len(emb.segment_embedder_.classes_) == 2 + 6 * 3
     assert len(emb.transform(recordings)[0]) == 10
+
+
+def test_positives_both_is_either_where_all_is_known_or_nothing(recordings):
+    for same, kept in (("region", None), ("channel", {})):
+        y = [kept if kept is not None else mf.get_regions(raw) for raw in recordings]
+        Z, expected = (
+            make_embedder(positives=positives, duration=4.0)
+            .fit(recordings[:2], y[:2])
+            .transform(recordings[2:])[0]
+            for positives in ("both", same)
+        )
+        np.testing.assert_array_equal(Z, expected)
+
+
+def test_unlabelled_channels_are_trained_on_in_halves(recordings, monkeypatch):
+    seen = []
+    fit = mf.SegmentEmbedder.fit
+    monkeypatch.setattr(
+        mf.SegmentEmbedder,
+        "fit",
+        lambda self, *args, **kwargs: (
+            seen.append((args, kwargs)) or fit(self, *args, **kwargs)
+        ),
+    )
+    y = [{"GPi1": "GPi", "VO1": "VO", "VO2": "VO"} for _ in recordings]
+    make_embedder(positives="both", duration=4.0).fit(recordings, y)
+    ((_, labels), others), *_ = seen
+    units, auxiliary = others["units"], others["auxiliary"]
+    assert auxiliary.sum() == 3 * 7 * 5
+    assert all(label.startswith("channel ") for label in labels[auxiliary])
+    assert set(labels[~auxiliary]) == {"GPi", "VO"}
+    # five segments: of a labelled channel together, else three and two
+    sizes = [
+        np.unique(units[rows], return_counts=True)[1]
+        for rows in (~auxiliary, auxiliary)
+    ]
+    assert sizes[0].tolist() == [5] * 9
+    assert sizes[1].tolist() == [3, 2] * 21
 
 
 @pytest.mark.parametrize("duration", [1.0, 2.0])

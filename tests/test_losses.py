@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from mne_funcmap.nets.losses import PairwiseContrastiveLoss, SupervisedContrastiveLoss
+from mne_funcmap.nets.losses import (
+    JointContrastiveLoss,
+    PairwiseContrastiveLoss,
+    SupervisedContrastiveLoss,
+)
 
 LOSSES = [SupervisedContrastiveLoss, PairwiseContrastiveLoss]
 LABELS = [0, 0, 1, 2, 1, 0, 5, 2, 2]  # the label 5 has a single member
@@ -147,3 +151,24 @@ def test_descent_separates_labels(loss):
     distance = torch.cdist(*2 * [torch.nn.functional.normalize(z.detach())])
     same = labels[:, None] == labels
     assert distance[same].max() < distance[~same].min()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_joint_is_the_sum_of_two(loss):
+    z, labels = make_embeddings()
+    first = labels < 2
+    joint = JointContrastiveLoss(loss, n_labels=2, weight=3.0)
+    expected = loss()(z[first], labels[first]) + 3 * loss()(z[~first], labels[~first])
+    assert joint(z, labels).item() == pytest.approx(expected.item())
+    # auxiliary labels are not set apart from the others
+    rotation = torch.linalg.qr(make_embeddings(range(4))[0]).Q
+    turned = torch.where(first[:, None], z, z @ rotation)
+    assert joint(turned, labels).item() == pytest.approx(expected.item())
+    assert loss()(turned, labels).item() != pytest.approx(loss()(z, labels).item())
+
+
+def test_joint_parameters_are_of_the_first_loss():
+    joint = JointContrastiveLoss(
+        SupervisedContrastiveLoss, n_labels=2, weight=1.0, temperature=0.05
+    )
+    assert (joint.loss.temperature, joint.auxiliary.temperature) == (0.05, 0.2)

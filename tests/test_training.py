@@ -5,7 +5,12 @@ from skorch.dataset import Dataset
 from torch import nn
 
 from mne_funcmap.nets.embedding import Embedding
-from mne_funcmap.segment_training import BalancedBatches, choose_n_epochs, hold_out
+from mne_funcmap.segment_training import (
+    BalancedBatches,
+    Samples,
+    choose_n_epochs,
+    hold_out,
+)
 from mne_funcmap.training import (
     apply_in_chunks,
     average,
@@ -108,6 +113,33 @@ def test_held_out_labels_occur_in_training():
     labels[groups == groups[hold_out(labels, groups)[1][0]]] = 7
     train, valid = hold_out(labels, groups)
     assert set(labels[valid]) <= set(labels[train])
+
+
+def test_auxiliary_labels_have_a_batch_of_their_own():
+    labels = np.repeat(np.arange(2 + 30), [50, 10] + [4] * 30)
+    dataset = Dataset(torch.zeros(len(labels), 1), torch.from_numpy(labels))
+    batches = BalancedBatches(
+        dataset, batch_size=80, groups=np.zeros_like(labels), seed=0, n_labels=2
+    )
+    seen = set()
+    for _, drawn in batches:
+        codes, sizes = np.unique(drawn.numpy(), return_counts=True)
+        # forty of each label as far as there are, and five times four of the others
+        assert dict(zip(codes[:2], sizes[:2], strict=True)) == {0: 40, 1: 10}
+        assert sizes[2:].tolist() == [4] * 5
+        seen |= set(codes.tolist())
+    assert seen == set(range(32))
+
+
+def test_samples_are_taken_without_gaps():
+    labels = np.array([0, 2, 2, 3, 5, 5])
+    samples = Samples(torch.arange(6), labels, labels * 10, 3)
+    assert (samples.n_labelled, samples.n_auxiliary) == (3, 3)
+    taken = samples.take(np.array([1, 2, 4]))
+    assert taken.labels.tolist() == [0, 0, 1]
+    assert taken.groups.tolist() == [20, 20, 50]
+    assert taken.features.tolist() == [1, 2, 4]
+    assert (taken.n_labels, taken.n_labelled, taken.n_auxiliary) == (1, 2, 1)
 
 
 def test_nothing_to_hold_out():

@@ -108,4 +108,36 @@ def _mean(values, mask):
     return (values * mask).sum() / mask.sum().clamp(min=1)
 
 
+class JointContrastiveLoss(nn.Module):
+    """Contrastive loss of some labels, and beside it of others among themselves.
+
+    Where only the channel of a sample is known, it may be of any region: it is set
+    apart from other such samples, but not from those whose region is known.
+
+    Parameters
+    ----------
+    loss : type
+        Class of the loss.
+    n_labels : int
+        Number of labels that are not auxiliary; these come first.
+    weight : float
+        Weight of the loss of the auxiliary labels, whose parameters are the defaults.
+    **params : dict
+        Parameters of the loss of the others.
+    """
+
+    def __init__(self, loss, n_labels, weight, **params):
+        super().__init__()
+        self.loss, self.auxiliary = loss(**params), loss()
+        self.n_labels = n_labels
+        self.weight = weight
+
+    def forward(self, embeddings, labels):
+        """Return the loss of a batch, a scalar."""
+        first = labels < self.n_labels
+        return self.loss(embeddings[first], labels[first]) + (
+            self.weight * self.auxiliary(embeddings[~first], labels[~first])
+        )
+
+
 LOSSES = {"supcon": SupervisedContrastiveLoss, "pairwise": PairwiseContrastiveLoss}
