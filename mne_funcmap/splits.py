@@ -133,7 +133,7 @@ def cut_channels(X, n_parts=4, *, picks=None, y=None):
     if y is None:
         check_all_named(recordings, picks)
     channels = list_channels(recordings, picks=picks, y=y)
-    part = _number_parts(channels, n_parts)
+    part = number_parts(channels, n_parts)
     parts, groups = [], []
     for index, recording in enumerate(recordings):
         labels = read_labels(channels, index)
@@ -241,8 +241,21 @@ def _half_gaps(n_blocks, gap):
     return begin, end
 
 
-def _number_parts(channels, n_parts):
-    """Return the part of each channel, in turn over those of a region of a subject."""
+def number_parts(channels, n_parts):
+    """Number the part of each channel, in turn over those of a region of a subject.
+
+    Parameters
+    ----------
+    channels : Channels
+        The channels of all recordings. One of a name and subject is the same in all.
+    n_parts : int
+        Number of parts.
+
+    Returns
+    -------
+    part : ndarray of int, shape (n_channels,)
+        From 0 on. A subject with two channels at least has two parts at least.
+    """
     # channels with a region first: in some recordings it may be missing
     order = np.argsort(~channels.has_region, kind="stable")
     keys = np.stack([channels.subject, channels.ch_name])[:, order]

@@ -1,0 +1,123 @@
+"""Spectra of channels as a transformer: what embeddings are compared to."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from ..baselines import FEATURES
+from ..classification import make_frame, split_channels
+from ..recordings import check_recordings
+from ..segments import cut_segments
+
+
+class SpectrumTransformer(TransformerMixin, BaseEstimator):
+    """Describe a channel by its power spectrum, with nothing learned but the scale.
+
+    Parameters
+    ----------
+    features : "spectrum" | "rich"
+        As for :class:`~mne_funcmap.baselines.SpectralClassifier`.
+    duration : float | None
+        Seconds of a segment; None stands for 10 s of Raw and whole epochs.
+    picks : None | str | list of str
+        Channel types, or names, that take part; None stands for good sEEG, ECoG, DBS
+        and EEG channels.
+
+    Attributes
+    ----------
+    scaler_ : sklearn.preprocessing.StandardScaler
+        Mean and scale of the features over training channels.
+    n_times_, sfreq_ : int, float
+        Number of samples of a segment and sampling rate in Hz.
+
+    Examples
+    --------
+    >>> import mne_funcmap as mf
+    >>> X = mf.simulate_recordings(n_subjects=2, n_sessions=1, duration=10.0)
+    >>> [Z.shape for Z in SpectrumTransformer().fit_transform(X)]
+    [(20, 100), (20, 100)]
+    """
+
+    _parameter_constraints = {"features": [StrOptions(set(FEATURES))]}
+
+    def __init__(self, features="spectrum", *, duration=None, picks=None):
+        self.features = features
+        self.duration = duration
+        self.picks = picks
+
+    def fit(self, X, y=None):
+        """Learn the scale of the features.
+
+        Parameters
+        ----------
+        X : list of mne.io.Raw | list of mne.Epochs
+            The recordings.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : SpectrumTransformer
+            The fitted transformer.
+        """
+        self._validate_params()
+        segments = self._cut(X)
+        self.n_times_, self.sfreq_ = segments.data.shape[1], segments.sfreq
+        features = FEATURES[self.features](segments, segments.channel)
+        self.scaler_ = StandardScaler().fit(features)
+        return self
+
+    def transform(self, X):
+        """Describe the channels of recordings.
+
+        Parameters
+        ----------
+        X : list of mne.io.Raw | list of mne.Epochs
+            The recordings.
+
+        Returns
+        -------
+        Z : list of ndarray of float32, shape (n_channels, n_features)
+            Standardized features; one item for each recording.
+        """
+        check_is_fitted(self)
+        segments = self._cut(X, like=(self.n_times_, self.sfreq_))
+        return split_channels(self._describe(segments, segments.channel), segments)
+
+    def embed_segments(self, X):
+        """Describe every segment by itself.
+
+        Parameters
+        ----------
+        X : list of mne.io.Raw | list of mne.Epochs
+            The recordings.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            As by :meth:`~mne_funcmap.FunctionalEmbedder.embed_segments`.
+        """
+        check_is_fitted(self)
+        segments = self._cut(X, like=(self.n_times_, self.sfreq_))
+        rows = segments.channel
+        values = self._describe(segments, np.arange(len(rows)))
+        components = {f"c{i}": column for i, column in enumerate(values.T)}
+        return make_frame(segments.channels, rows, onset=segments.onset, **components)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def _cut(self, X, like=None):
+        """Cut recordings into segments."""
+        return cut_segments(
+            check_recordings(X), duration=self.duration, picks=self.picks, like=like
+        )
+
+    def _describe(self, segments, unit):
+        """Return standardized features of units of segments."""
+        features = FEATURES[self.features](segments, unit)
+        return self.scaler_.transform(features).astype(np.float32)

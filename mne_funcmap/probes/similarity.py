@@ -1,0 +1,133 @@
+"""How alike two embeddings of a channel are, beside those of other channels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..resampling import describe, weigh_subjects
+
+MEASURES = ("similarity_channel", "similarity_region", "similarity_other", "retrieval")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Embeddings of one subject, and of what they are.
+
+    Attributes
+    ----------
+    values : ndarray, shape (n_rows, n_components)
+        Embeddings, as by `normalize`.
+    channel : ndarray of str, shape (n_rows,)
+        Names of the channels.
+    region : ndarray of str, shape (n_rows,)
+        Their regions.
+    """
+
+    values: np.ndarray
+    channel: np.ndarray
+    region: np.ndarray
+
+
+def normalize(values):
+    """Take off the mean, and scale rows to length one.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_rows, n_components)
+        Embeddings.
+
+    Returns
+    -------
+    normalized : ndarray, shape (n_rows, n_components)
+        Rows whose products are cosines around the mean; zeros stay zeros.
+    """
+    centred = values - values.mean(axis=0)
+    length = np.linalg.norm(centred, axis=1, keepdims=True)
+    return centred / np.where(length > 0, length, 1)
+
+
+def compare_rows(first, second, allowed=None):
+    """Compare embeddings with others of the same subject.
+
+    Parameters
+    ----------
+    first, second : Rows
+        The embeddings.
+    allowed : None | ndarray of bool, shape (n_first, n_second)
+        The pairs that count; None stands for all.
+
+    Returns
+    -------
+    measures : dict of str to float
+        similarity_channel, similarity_region and similarity_other: mean cosine of
+        pairs of the same channel, of other channels of the same region, and of
+        channels of other regions. retrieval: the share of rows of ``first`` whose most
+        similar row of ``second`` is of the same channel, among rows with pairs of both
+        kinds; chance: the same by drawing a row. nan where there are no such pairs.
+    """
+    cosine = first.values @ second.values.T
+    if allowed is None:
+        allowed = np.ones(cosine.shape, dtype=bool)
+    same = allowed & (first.channel[:, None] == second.channel)
+    together = first.region[:, None] == second.region
+    others = allowed & ~same
+    found = [
+        _mean(cosine[mask]) for mask in (same, others & together, others & ~together)
+    ]
+    nearest = np.where(allowed, cosine, -np.inf).argmax(axis=1)
+    asked = same.any(axis=1) & others.any(axis=1)
+    right = same[np.arange(len(same)), nearest]
+    found.append(_mean(right[asked]))
+    share = same[asked].sum(axis=1) / allowed[asked].sum(axis=1)
+    return dict(zip(MEASURES, found, strict=True)) | {"chance": _mean(share)}
+
+
+def summarize_pairs(pairs, conditions, *, n_resamples, random_state):
+    """Average measures over subjects, with intervals.
+
+    Parameters
+    ----------
+    pairs : pandas.DataFrame
+        model, subject, the conditions, and what `compare_rows` returns.
+    conditions : list of str
+        Columns that tell conditions apart.
+    n_resamples : int
+        Number of times that subjects are drawn with replacement.
+    random_state : int | RandomState | None
+        Seed of the draws.
+
+    Returns
+    -------
+    frame : pandas.DataFrame
+        One row for each model and condition: model, the conditions, each measure and
+        the ends of its 95 % interval over subjects, chance and n_subjects. A subject
+        without pairs of a kind does not count for it.
+    """
+    columns = [*MEASURES, "chance"]
+    by_subject = pairs.groupby(["model", *conditions, "subject"], sort=False)[columns]
+    subjects = np.unique(pairs["subject"])
+    weights = weigh_subjects(len(subjects), n_resamples, random_state)
+    rows = []
+    for keys, of_one in by_subject.mean().groupby(["model", *conditions], sort=False):
+        values = of_one.droplevel([*range(len(keys))]).reindex(subjects).to_numpy()
+        draws = _average(values, weights)
+        row = dict(zip(["model", *conditions], keys, strict=True))
+        for name, scores in zip(MEASURES, draws, strict=False):
+            found = describe(scores[None], name, f"{name}_low", f"{name}_high")
+            row |= {key: value[0] for key, value in found.items()}
+        rows.append(row | {"chance": draws[-1, 0], "n_subjects": len(of_one)})
+    return pd.DataFrame(rows)
+
+
+def _average(values, weights):
+    """Return weighted means over subjects that have a value, (n_columns, n_draws)."""
+    known = np.isfinite(values)
+    total = (weights @ known).T
+    sums = (weights @ np.where(known, values, 0)).T
+    return sums / np.where(total > 0, total, np.nan)
+
+
+def _mean(values):
+    """Return the mean, nan of nothing."""
+    return values.mean() if len(values) else np.nan
