@@ -60,11 +60,12 @@ def compare_rows(first, second, allowed=None):
     Returns
     -------
     measures : dict of str to float
-        similarity_channel, similarity_region and similarity_other: mean cosine of
-        pairs of the same channel, of other channels of the same region, and of
-        channels of other regions. retrieval: the share of rows of ``first`` whose most
-        similar row of ``second`` is of the same channel, among rows with pairs of both
-        kinds; chance: the same by drawing a row. nan where there are no such pairs.
+        By name: similarity_channel, similarity_region and similarity_other, the mean
+        cosine of pairs of the same channel, of other channels of the same region, and
+        of channels of other regions; retrieval, the share of rows of ``first`` whose
+        most similar row of ``second`` is of the same channel, among rows with pairs of
+        both kinds; chance, the same by drawing a row. nan where there are no such
+        pairs.
     """
     cosine = first.values @ second.values.T
     if allowed is None:
@@ -89,7 +90,7 @@ def summarize_pairs(pairs, conditions, *, n_resamples, random_state):
     Parameters
     ----------
     pairs : pandas.DataFrame
-        model, subject, the conditions, and what `compare_rows` returns.
+        Columns model, subject, the conditions, and what `compare_rows` returns.
     conditions : list of str
         Columns that tell conditions apart.
     n_resamples : int
