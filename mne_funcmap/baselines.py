@@ -217,7 +217,7 @@ class SupervisedNetwork(RegionClassifier):
         if self.context:
             supervised["module__context"] = True
         self.network_ = template.set_params(
-            net_params=(template.net_params or {}) | supervised
+            across_groups=False, net_params=(template.net_params or {}) | supervised
         )
         channels = segments.channels
         known = channels.has_region[segments.channel]

@@ -39,6 +39,11 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
     positives : "region" | "channel" | "both"
         What makes two segments similar: one region; one channel at two times, which
         needs no labels; or the region where it is known and the channel elsewhere.
+    across_subjects : bool
+        Whether segments of one region must be of different subjects to be similar. The
+        embedding then tells less of the subject, and about as much of the region. Not
+        with ``positives="channel"``; fewer than five subjects are then trained on for
+        all epochs.
     duration : float | None
         Seconds of a segment; None stands for 10 s of Raw and whole epochs.
     normalize : bool
@@ -121,6 +126,7 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
 
     _parameter_constraints = {
         "positives": [StrOptions({"region", "channel", "both"})],
+        "across_subjects": ["boolean"],
         "duration": [Interval(Real, 0, None, closed="neither"), None],
         "normalize": ["boolean"],
         "picks": [str, list, tuple, None],
@@ -138,6 +144,7 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         encoder="spectral",
         loss="supcon",
         positives="region",
+        across_subjects=False,
         duration=None,
         normalize=False,
         picks=None,
@@ -158,6 +165,7 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         self.encoder = encoder
         self.loss = loss
         self.positives = positives
+        self.across_subjects = across_subjects
         self.duration = duration
         self.normalize = normalize
         self.picks = picks
@@ -357,7 +365,7 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
     def _make_segment_embedder(self):
         """Return an unfitted `SegmentEmbedder` with the parameters shared with it."""
         shared = SegmentEmbedder().get_params(deep=False)
-        params = self.get_params(deep=False)
+        params = self.get_params(deep=False) | {"across_groups": self.across_subjects}
         if self.context:
             context = {"module__context": True}
             params["net_params"] = (self.net_params or {}) | context
@@ -390,6 +398,7 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         self._check_context()
         channels = segments.channels
         labels = _label_channels(channels, self.positives)
+        groups = self._find_groups(channels)
         used = np.array([label is not None for label in labels])[segments.channel]
         rows, by_region = segments.channel[used], self._contrasts_regions(channels)
         auxiliary = ~channels.has_region[rows] if by_region else None
@@ -398,7 +407,7 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         self.segment_embedder_ = self._make_segment_embedder().fit(
             segments.data[used],
             labels[rows].astype(str),
-            groups=_group_channels(channels)[rows],
+            groups=groups[rows],
             units=_halve_unlabelled(segments)[used] if by_channel else None,
             auxiliary=auxiliary,
             context=self._find_context(segments, used),
@@ -410,6 +419,17 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
     def _contrasts_regions(self, channels):
         """Return whether regions are among what makes segments similar."""
         return self.positives != "channel" and channels.has_region.any()
+
+    def _find_groups(self, channels):
+        """Return the groups that batches are balanced over and validation holds out."""
+        if not self.across_subjects:
+            return _group_channels(channels)
+        if self.positives == "channel":
+            raise ValueError(
+                "across_subjects=True with positives='channel' leaves nothing similar: "
+                "a channel is of one subject. Use positives='region' or 'both'."
+            )
+        return channels.subject
 
     def _read(self, segments, unit):
         """Return probabilities of units of segments, (n_units, n_regions)."""
@@ -469,7 +489,7 @@ def _halve_unlabelled(segments):
 
 
 def _group_channels(channels):
-    """Return the groups that batches are balanced over and validation holds out."""
+    """Return subjects as groups, or channels where subjects are few."""
     subjects = channels.subject
     if len(np.unique(subjects)) >= MIN_SUBJECTS:
         return subjects

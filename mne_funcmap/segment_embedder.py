@@ -57,6 +57,9 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
     loss : "supcon" | "pairwise"
         Supervised contrastive loss on the unit sphere (the paper's MSC), or pairwise
         Siamese loss (its PSC).
+    across_groups : bool
+        Whether positives must be of different groups: segments of one label and group
+        are then neither drawn together nor apart, and less of the group is learned.
     max_epochs : int | None
         Largest number of epochs. Here and below, None stands for what suits the
         encoder and the loss: its ``RECIPE``, or that of the paper's.
@@ -116,6 +119,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "encoder": [StrOptions(set(ENCODERS)), type],
         "loss": [StrOptions(set(LOSSES))],
+        "across_groups": ["boolean"],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "patience": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 4, None, closed="left"), None],
@@ -134,6 +138,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         *,
         encoder="spectral",
         loss="supcon",
+        across_groups=False,
         max_epochs=None,
         batch_size=None,
         lr=None,
@@ -148,6 +153,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         self.n_components = n_components
         self.encoder = encoder
         self.loss = loss
+        self.across_groups = across_groups
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
@@ -191,8 +197,9 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a value is not finite, all labels are the same, or ``net_params`` holds
-            what is a parameter here.
+            If a value is not finite, all labels are the same, no label is in two groups
+            that ``across_groups`` asks for, or ``net_params`` holds what is a parameter
+            here.
         """
         self._validate_params()
         X, y = validate_data(
@@ -214,6 +221,8 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             )
         has_groups = groups is not None
         groups = _encode(groups) if has_groups else np.arange(len(labels))
+        if self.across_groups:
+            _check_shared(labels, groups)
         seed = draw_seed(self.random_state)
         with seeded_torch(seed):
             start = self._make_net(None, seed).initialize()
@@ -223,7 +232,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             first = np.unique(units, return_index=True)[1]
             features = pool(features, units, context)
             labels, groups = labels[first], groups[first]
-        samples = Samples(features, labels, groups, n_labels)
+        samples = Samples(features, labels, groups, n_labels, self.across_groups)
         split = hold_out(labels, groups) if has_groups else None
         self.n_epochs_, self.search_history_ = start.max_epochs, None
         if split is not None:
@@ -439,12 +448,22 @@ def _take_labelled(samples, rows):
     return samples.features[rows], samples.labels[rows]
 
 
+def _check_shared(labels, groups):
+    """Raise unless a label is in two groups."""
+    pairs = np.unique(np.stack([labels, groups], axis=1), axis=0)
+    if np.bincount(pairs[:, 0]).max() < 2:
+        raise ValueError(
+            "across_groups=True needs a label that two groups have, and every label is "
+            "in one group alone. Check the groups, or set it to False."
+        )
+
+
 def _train(net, samples, seed):
     """Initialize and train a net, and let it forget the training data."""
     with seeded_torch(seed):
         net.initialize()
         net.module_.calibrate(samples.features)
-        net.partial_fit(Dataset(samples.features, torch.from_numpy(samples.labels)))
+        net.partial_fit(Dataset(samples.features, torch.from_numpy(samples.targets)))
     check_trained(net)
     net.iterator_train = BalancedBatches
     return net

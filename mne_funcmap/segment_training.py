@@ -1,6 +1,6 @@
 """Training of embeddings: balanced batches, and when to stop."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,12 +26,22 @@ class Samples:
         Subject or channel.
     n_labels : int
         Number of labels that are not auxiliary.
+    across_groups : bool
+        Whether positives must be of different groups.
     """
 
     features: torch.Tensor
     labels: np.ndarray
     groups: np.ndarray
     n_labels: int
+    across_groups: bool
+
+    @property
+    def targets(self):
+        """What the loss looks at: labels, beside them groups if these matter."""
+        if self.across_groups:
+            return np.stack([self.labels, self.groups], axis=1)
+        return self.labels
 
     @property
     def n_labelled(self):
@@ -47,7 +57,13 @@ class Samples:
         """Return some of the samples, with labels that have no gaps."""
         codes, labels = np.unique(self.labels[rows], return_inverse=True)
         n_labels = int(np.count_nonzero(codes < self.n_labels))
-        return Samples(self.features[rows], labels, self.groups[rows], n_labels)
+        return replace(
+            self,
+            features=self.features[rows],
+            labels=labels,
+            groups=self.groups[rows],
+            n_labels=n_labels,
+        )
 
 
 class BalancedBatches:
@@ -63,7 +79,8 @@ class BalancedBatches:
     Parameters
     ----------
     dataset : skorch.dataset.Dataset
-        With tensors ``X``, shape (n_segments, ...), and ``y``, shape (n_segments,).
+        With tensors ``X``, shape (n_segments, ...), and ``y``, shape (n_segments,), or
+        (n_segments, 2) with the groups that the loss looks at.
     batch_size : int
         Number of segments in a batch, at most.
     groups : ndarray of int, shape (n_segments,)
@@ -80,7 +97,7 @@ class BalancedBatches:
 
     def __init__(self, dataset, *, batch_size, groups, seed, n_labels=None):
         self.X, self.y = dataset.X, dataset.y
-        labels = self.y.cpu().numpy()
+        labels = self.y.reshape(len(self.y), -1)[:, 0].cpu().numpy()
         self.order = np.argsort(labels, kind="stable")
         self.sizes = np.bincount(labels)
         self.first = np.cumsum(self.sizes) - self.sizes

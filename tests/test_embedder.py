@@ -279,6 +279,19 @@ def test_picks(recordings):
     assert len(emb.transform(recordings)[0]) == 10
 
 
+def test_positives_of_other_subjects(recordings, tmp_path):
+    fitted = make_embedder(across_subjects=True, max_epochs=10).fit(recordings[:2])
+    assert fitted.segment_embedder_.across_groups
+    assert fitted.score(recordings[2:]) > 0.5
+    fitted.save(tmp_path / "model.safetensors")
+    loaded = mf.FunctionalEmbedder.load(tmp_path / "model.safetensors")
+    assert loaded.across_subjects
+    with pytest.raises(ValueError, match="across_subjects=True with positives='chan"):
+        make_embedder(across_subjects=True, positives="channel").fit(recordings)
+    with pytest.raises(ValueError, match="every label is in one group"):
+        make_embedder(across_subjects=True).fit(recordings[:1])
+
+
 def test_positives_channel_needs_no_regions(recordings):
     recordings = [strip_regions(raw) for raw in recordings]
     emb = make_embedder(positives="channel", duration=4.0).fit(recordings)

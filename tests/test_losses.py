@@ -18,13 +18,14 @@ def make_embeddings(labels=LABELS, seed=0):
     return torch.nn.functional.normalize(z), torch.tensor(labels)
 
 
-def supcon_by_hand(z, labels, temperature, variance_weight):
+def supcon_by_hand(z, labels, temperature, variance_weight, groups=None):
+    groups = np.arange(len(z)) if groups is None else groups
     weights = [1 / np.sum(labels == label) for label in labels]
     contrasts, anchors = [], []
     for i in range(len(z)):
         positives = everyone = 0.0
         for j in range(len(z)):
-            if j != i:
+            if labels[j] != labels[i] or groups[j] != groups[i]:
                 similarity = weights[j] * np.exp(z[i] @ z[j] / temperature)
                 everyone += similarity
                 positives += similarity * (labels[j] == labels[i])
@@ -59,6 +60,35 @@ def test_supcon(temperature, variance_weight):
     loss = SupervisedContrastiveLoss(temperature, variance_weight)(z, labels)
     expected = supcon_by_hand(z.numpy(), labels.numpy(), temperature, variance_weight)
     assert loss.item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_supcon_across_groups():
+    z, labels = make_embeddings()
+    groups = torch.tensor([0, 0, 1, 1, 2, 3, 0, 1, 4])
+    targets = torch.stack([labels, groups], dim=1)
+    loss = SupervisedContrastiveLoss(0.2, 0.05)(z, targets)
+    expected = supcon_by_hand(z.numpy(), labels.numpy(), 0.2, 0.05, groups.numpy())
+    assert loss.item() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "loss", [SupervisedContrastiveLoss(), PairwiseContrastiveLoss()]
+)
+def test_groups_of_one_member_change_nothing(loss):
+    z, labels = make_embeddings()
+    targets = torch.stack([labels, torch.arange(len(labels))], dim=1)
+    torch.testing.assert_close(loss(z, targets), loss(z, labels))
+
+
+def test_pairs_of_one_label_and_group_do_not_count():
+    """Wherever such a pair lies, the pairwise loss is that of the others."""
+    z, labels = make_embeddings([0, 0, 0, 1])
+    targets = torch.stack([labels, torch.tensor([0, 0, 1, 0])], dim=1)
+    loss = PairwiseContrastiveLoss(margin=0.5)
+    distance = torch.cdist(z, z)
+    similar = (distance[0, 2] ** 2 + distance[1, 2] ** 2) / 2
+    other = (0.5 - distance[3, :3]).clamp(min=0).square().mean()
+    torch.testing.assert_close(loss(z, targets), (similar + other) / 2)
 
 
 def test_supcon_weighs_labels_equally():

@@ -529,6 +529,50 @@ def test_pipeline_in_cross_validation(data):
     assert min(scores) > 0.9
 
 
+def spread_groups(Z, y, groups):
+    """Return the distance of groups of a label over that of labels, squared."""
+    means = np.array(
+        [
+            [Z[(y == one) & (groups == g)].mean(axis=0) for g in np.unique(groups)]
+            for one in np.unique(y)
+        ]
+    )
+    return means.var(axis=1).sum() / means.mean(axis=1).var(axis=0).sum()
+
+
+class LinearMap(nn.Linear):
+    """An encoder that starts with features of the segments as they are."""
+
+    def __init__(self, n_times, n_components):
+        super().__init__(n_times, n_components)
+
+
+def test_positives_of_other_groups_leave_less_of_the_group():
+    rng = np.random.default_rng(0)
+    y, groups = np.tile(np.repeat(np.arange(2), 6), 8), np.repeat(np.arange(8), 12)
+    X = rng.standard_normal((96, 6)) * 0.3
+    X[:, 0] += y
+    # in every group the labels also differ by something of its own
+    X[:, 1:5] += (2 * y - 1)[:, None] * rng.standard_normal((8, 4))[groups]
+    spread = []
+    for across in (False, True):
+        model = make_embedder(
+            encoder=LinearMap, across_groups=across, max_epochs=10, n_components=4
+        )
+        train = groups < 6
+        model.fit(X[train], y[train], groups=groups[train])
+        spread.append(
+            spread_groups(model.transform(X[~train]), y[~train], groups[~train])
+        )
+    assert spread[1] < 0.9 * spread[0]
+
+
+def test_across_groups_needs_a_label_of_two_groups(data):
+    X, y, _ = data
+    with pytest.raises(ValueError, match="every label is in one group"):
+        make_embedder(across_groups=True).fit(X, y, groups=y)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 @pytest.mark.parametrize("encoder", ["spectral", "cnn"])

@@ -4,11 +4,17 @@ import torch
 from torch import nn
 
 
-def _pair_masks(labels):
-    """Masks (batch, batch) of the pairs with one label and of the others."""
+def _split_targets(targets):
+    """Return the labels and groups of targets; without groups, each is its own."""
+    if targets.ndim == 2:
+        return targets.unbind(dim=1)
+    return targets, torch.arange(len(targets), device=targets.device)
+
+
+def _pair_masks(labels, groups):
+    """Masks (batch, batch) of positive and negative pairs; others do not count."""
     same = labels[:, None] == labels[None, :]
-    itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-    return same & ~itself, ~same
+    return same & (groups[:, None] != groups[None, :]), ~same
 
 
 class SupervisedContrastiveLoss(nn.Module):
@@ -33,6 +39,9 @@ class SupervisedContrastiveLoss(nn.Module):
     labels, shape (batch,). After Khosla et al. (2020), with the sum over positives
     inside the logarithm and the variance term as in Javadzadeh et al.
     (arXiv:2510.27090).
+
+    Labels and groups, shape (batch, 2), make positives of other groups only: pairs of
+    one label and group are in neither sum.
     """
 
     def __init__(self, temperature=0.2, variance_weight=0.05):
@@ -40,14 +49,15 @@ class SupervisedContrastiveLoss(nn.Module):
         self.temperature = temperature
         self.variance_weight = variance_weight
 
-    def forward(self, embeddings, labels):
+    def forward(self, embeddings, targets):
         """Return the loss of a batch, a scalar."""
-        positive, _ = _pair_masks(labels)
+        labels, groups = _split_targets(targets)
+        positive, negative = _pair_masks(labels, groups)
         weights = _label_weights(labels).to(embeddings.dtype)
         similarity = embeddings @ embeddings.T / self.temperature + weights.log()
-        itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
         lowest = torch.finfo(similarity.dtype).min
-        everyone = similarity.masked_fill(itself, lowest).logsumexp(dim=1)
+        compared = positive | negative
+        everyone = similarity.masked_fill(~compared, lowest).logsumexp(dim=1)
         positives = similarity.masked_fill(~positive, lowest).logsumexp(dim=1)
         anchors = weights * positive.any(dim=1)
         contrast = (everyone - positives).where(anchors > 0, 0.0)
@@ -83,16 +93,17 @@ class PairwiseContrastiveLoss(nn.Module):
     Notes
     -----
     Hadsell et al. (2006). The paper draws pairs, half of them similar; here every
-    pair of the batch takes part and the two kinds are averaged separately.
+    pair of the batch takes part and the two kinds are averaged separately. Groups
+    beside the labels are as for `SupervisedContrastiveLoss`.
     """
 
     def __init__(self, margin=0.5):
         super().__init__()
         self.margin = margin
 
-    def forward(self, embeddings, labels):
+    def forward(self, embeddings, targets):
         """Return the loss of a batch, a scalar."""
-        positive, negative = _pair_masks(labels)
+        positive, negative = _pair_masks(*_split_targets(targets))
         # through a matrix product, near pairs would lose their digits
         distance = torch.cdist(
             embeddings, embeddings, compute_mode="donot_use_mm_for_euclid_dist"
@@ -132,10 +143,12 @@ class JointContrastiveLoss(nn.Module):
         self.n_labels = n_labels
         self.weight = weight
 
-    def forward(self, embeddings, labels):
+    def forward(self, embeddings, targets):
         """Return the loss of a batch, a scalar."""
+        labels, _ = _split_targets(targets)
         first = labels < self.n_labels
-        return self.loss(embeddings[first], labels[first]) + (
+        # what is alike in one channel is of one group in any case
+        return self.loss(embeddings[first], targets[first]) + (
             self.weight * self.auxiliary(embeddings[~first], labels[~first])
         )
 
