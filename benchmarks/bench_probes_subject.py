@@ -12,6 +12,8 @@ others (``GroupKFold(5)``); regions are the lobes.
 * ``seconds``: how well regions are read from pieces of a recording (wake).
 * ``stages``: regions read in one sleep stage by what was trained on another.
 * ``similarity``: how alike embeddings of a channel are in two sleep stages.
+* ``across``: patients told from each other, and regions read, with positives of other
+  patients only, on the folds of ``--seeds`` (wake).
 * ``simulation``: patients and sessions of the simulation.
 
 Run ``python benchmarks/bench_probes_subject.py subject``; the real recordings are found
@@ -25,6 +27,7 @@ import sys
 from pathlib import Path
 
 import mne
+from sklearn.model_selection import GroupKFold
 
 import mne_funcmap as mf
 from mne_funcmap.probes.sessions import probe_session_similarity, probe_sessions
@@ -87,6 +90,21 @@ def run_similarity(args):
     say(probe_session_similarity(read(args), memory=args.memory))
 
 
+def run_across(args):
+    """Print what positives of other patients change."""
+    X = read(args, "wake")
+    models = {
+        "embedding": mf.FunctionalEmbedder(),
+        "across subjects": mf.FunctionalEmbedder(across_subjects=True),
+    }
+    for seed in args.seeds:
+        cv = GroupKFold(5, shuffle=True, random_state=seed)
+        sys.stdout.write(f"folds of seed {seed}\n")
+        _, summary = mf.compare_embedders(X, models, cv=cv, memory=args.memory)
+        say(summary[["model", "balanced_accuracy", "low", "high", "silhouette"]])
+        say(probe_subject(X, models, cv=cv, memory=args.memory))
+
+
 def run_simulation(args):
     """Print how well subjects and sessions of the simulation are told."""
     X = mf.simulate_recordings(n_subjects=10, n_sessions=2, duration=50.0, sfreq=400.0)
@@ -104,6 +122,7 @@ def main():
         "seconds": run_seconds,
         "stages": run_stages,
         "similarity": run_similarity,
+        "across": run_across,
         "simulation": run_simulation,
     }
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -111,6 +130,7 @@ def main():
     default = os.environ.get("MNE_FUNCMAP_DATA", "")
     parser.add_argument("--data", type=Path, default=Path(default))
     parser.add_argument("--memory")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     args = parser.parse_args()
     with mne.utils.use_log_level("ERROR"):
         for name in args.tables:

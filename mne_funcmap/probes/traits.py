@@ -77,7 +77,7 @@ def probe_trait(
     groups=None,
     cv=None,
     picks=None,
-    n_permutations=999,
+    n_permutations=199,
     memory=None,
     n_jobs=None,
     n_resamples=10_000,
