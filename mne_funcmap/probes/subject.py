@@ -232,14 +232,9 @@ def _read_subjects(table, values):
             "at least, to tell them apart. Give a cv with fewer folds."
         )
     predicted = predict_parts(values, subject, table["part"].to_numpy())
-    right = pd.Series(predicted == subject).groupby(subject)
-    return (
-        right.mean()
-        .rename_axis("subject")
-        .to_frame("score")
-        .reset_index()
-        .assign(chance=1 / n_subjects)
-    )
+    right = pd.DataFrame({"subject": subject, "score": predicted == subject})
+    scores = right.groupby("subject", as_index=False).mean()
+    return scores.assign(chance=1 / n_subjects)
 
 
 def _read_recordings(table, values):
