@@ -23,10 +23,11 @@ import pandas as pd
 
 import mne_funcmap as mf
 from mne_funcmap.default_models import make_embedders
+from mne_funcmap.probes.features import SpectrumTransformer
 from mne_funcmap.probes.label_noise import probe_label_noise
 from mne_funcmap.probes.label_share import probe_label_share
 from mne_funcmap.probes.learning_curves import probe_learning_curve
-from mne_funcmap.probes.unseen_regions import ScaledFeatures, probe_unseen_regions
+from mne_funcmap.probes.unseen_regions import probe_unseen_regions
 
 SIMULATION = {"n_subjects": 10, "n_sessions": 2, "duration": 100.0}
 SIZES = {
@@ -59,8 +60,8 @@ def run_unseen(args, X, options):
     models = {
         "embedding": mf.FunctionalEmbedder(),
         "embedding, label-free": mf.FunctionalEmbedder(positives="channel"),
-        "spectrum": ScaledFeatures("spectrum"),
-        "rich": ScaledFeatures("rich"),
+        "spectrum": SpectrumTransformer("spectrum"),
+        "rich": SpectrumTransformer("rich"),
     }
     models = {name: models[name] for name in args.unseen_models or models}
     n_unseen = 2 if args.source == "simulation" else 8

@@ -133,7 +133,7 @@ def test_auxiliary_labels_have_a_batch_of_their_own():
 
 def test_samples_are_taken_without_gaps():
     labels = np.array([0, 2, 2, 3, 5, 5])
-    samples = Samples(torch.arange(6), labels, labels * 10, 3)
+    samples = Samples(torch.arange(6), labels, labels * 10, 3, False)
     assert (samples.n_labelled, samples.n_auxiliary) == (3, 3)
     taken = samples.take(np.array([1, 2, 4]))
     assert taken.labels.tolist() == [0, 0, 1]

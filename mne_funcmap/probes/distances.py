@@ -11,7 +11,7 @@ from ..positions import locate_channels
 from ..recordings import list_channels
 from ..resampling import describe, weigh_subjects
 from .connectivity import BANDS, connect_recording
-from .held_out import embed_held_out
+from .embeddings import embed_held_out
 from .mantel import MIN_ITEMS, correlate_pairs, find_p_value, list_pairs
 
 DISTANCE, OTHER_REGION = ("distance", ""), ("other region", "")
@@ -141,13 +141,12 @@ def probe_distances(
     orders = _draw_orders(channels, relations, n_permutations, rng)
     subjects = np.unique(channels.subject[np.isin(channels.recording, [*relations])])
     weights = weigh_subjects(len(subjects), n_resamples, rng)
-    embedded = embed_held_out(folds, models, channels, n_jobs=n_jobs)
-    tables = [
-        _summarize(
-            name, _correlate(of_folds, relations, orders, channels, subjects), weights
-        )
-        for name, of_folds in embedded.items()
-    ]
+    found = embed_held_out(models, folds, channels, n_jobs=n_jobs)
+    tables = []
+    for name in models:
+        of_model = [one for one in found if one.model == name]
+        rho = _correlate(of_model, relations, orders, channels, subjects)
+        tables.append(_summarize(name, rho, weights))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -210,7 +209,7 @@ def _draw_orders(channels, relations, n_permutations, rng):
     return orders
 
 
-def _correlate(of_folds, relations, orders, channels, subjects):
+def _correlate(of_model, relations, orders, channels, subjects):
     """Return the rank correlations of each subject, averaged over recordings.
 
     Returns
@@ -220,10 +219,10 @@ def _correlate(of_folds, relations, orders, channels, subjects):
         it is not defined.
     """
     found = {}
-    for test, embeddings in of_folds:
-        for index, values in zip(test, embeddings, strict=True):
-            if index not in relations:
-                continue
+    for one in of_model:
+        recording = channels.recording[one.row]
+        for index in np.intersect1d(recording, [*relations]):
+            values = one.values[recording == index]
             functional = squareform(pdist(values))
             of_one = _correlate_recording(functional, relations[index], orders[index])
             subject = channels.subject[channels.recording == index][0]

@@ -9,7 +9,7 @@ from ..folds import make_folds
 from ..recordings import list_channels
 from ..resampling import weigh_subjects
 from ..subjects import shorten_list
-from .held_out import embed_held_out
+from .embeddings import embed_held_out
 from .mantel import MIN_ITEMS, check_matrix, correlate_pairs, list_pairs, mantel_test
 
 CHUNK = 100  # draws of subjects at a time
@@ -123,10 +123,14 @@ def probe_region_matrix(
     used = np.isin(channels.region.astype(str), regions) & channels.has_region
     subjects = np.unique(channels.subject[used])
     weights = weigh_subjects(len(subjects), n_resamples, rng)
-    embedded = embed_held_out(folds, models, channels, n_jobs=n_jobs)
+    found = embed_held_out(models, folds, channels, n_jobs=n_jobs)
     rows = []
-    for name, of_folds in embedded.items():
-        sums = [_sum_regions(*fold, channels, regions, subjects) for fold in of_folds]
+    for name in models:
+        sums = [
+            _sum_regions(one, channels, regions, subjects)
+            for one in found
+            if one.model == name
+        ]
         distances = np.concatenate(
             [
                 _average_folds(sums, part)
@@ -165,7 +169,7 @@ def _find_common(matrix, channels):
     return common
 
 
-def _sum_regions(test, embeddings, channels, regions, subjects):
+def _sum_regions(one, channels, regions, subjects):
     """Sum the embeddings of a fold.
 
     Returns
@@ -175,10 +179,8 @@ def _sum_regions(test, embeddings, channels, regions, subjects):
     counts : ndarray, shape (n_subjects, n_regions)
         Their number.
     """
-    rows = np.concatenate([np.flatnonzero(channels.recording == i) for i in test])
-    values = np.concatenate(embeddings)
-    used = np.isin(channels.region[rows].astype(str), regions)
-    rows, values = rows[used], values[used]
+    used = np.isin(channels.region[one.row].astype(str), regions)
+    rows, values = one.row[used], one.values[used]
     place = (
         np.searchsorted(subjects, channels.subject[rows]),
         np.searchsorted(regions, channels.region[rows].astype(str)),

@@ -4,18 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from ..folds import make_folds
 from ..permutation import label_recordings
 from ..recordings import list_channels
 from ..resampling import describe, weigh_subjects
-from ..segments import cut_segments
-from ..spectra import compute_rich_features, compute_spectrum
 
 MEASURES = ("average_precision", "precision_at_1", "auc")
-FEATURES = {"spectrum": compute_spectrum, "rich": compute_rich_features}
 
 
 def probe_unseen_regions(
@@ -45,7 +41,7 @@ def probe_unseen_regions(
         The recordings, with regions.
     models : dict of str to estimator
         Name and unfitted estimator, with ``fit`` and ``transform`` on lists of
-        recordings, such as `FunctionalEmbedder` and `ScaledFeatures`.
+        recordings, such as `FunctionalEmbedder` and `SpectrumTransformer`.
     n_unseen : int
         Number of regions that are left out of the training, 2 at least.
     n_draws : int
@@ -91,13 +87,13 @@ def probe_unseen_regions(
     Examples
     --------
     >>> import mne_funcmap as mf
-    >>> from mne_funcmap.probes.unseen_regions import (
-    ...     ScaledFeatures, probe_unseen_regions
-    ... )
+    >>> from mne_funcmap.probes.features import SpectrumTransformer
+    >>> from mne_funcmap.probes.unseen_regions import probe_unseen_regions
     >>> from sklearn.model_selection import GroupKFold
     >>> X = mf.simulate_recordings(n_subjects=4, n_sessions=1, duration=20.0)
+    >>> models = {"spectrum": SpectrumTransformer()}
     >>> frame = probe_unseen_regions(
-    ...     X, {"spectrum": ScaledFeatures()}, n_unseen=2, n_draws=2, cv=GroupKFold(2)
+    ...     X, models, n_unseen=2, n_draws=2, cv=GroupKFold(2)
     ... )
     >>> frame[["model", "measure", "n_subjects"]]
           model            measure  n_subjects
@@ -127,78 +123,6 @@ def probe_unseen_regions(
         queries, n_resamples=n_resamples, random_state=random_state
     )
     return frame.assign(n_draws=n_draws)
-
-
-class ScaledFeatures(BaseEstimator):
-    """Plain features of channels, z-scored by the training channels.
-
-    Parameters
-    ----------
-    features : "spectrum" | "rich"
-        As of `SpectralClassifier`.
-    duration : float | None
-        Seconds of a segment; None stands for 10 s of Raw and whole epochs.
-    picks : None | str | list of str
-        Channel types, or names, that take part.
-
-    Attributes
-    ----------
-    mean_, scale_ : ndarray, shape (n_features,)
-        Mean and standard deviation over the training channels.
-    """
-
-    def __init__(self, features="spectrum", *, duration=None, picks=None):
-        self.features = features
-        self.duration = duration
-        self.picks = picks
-
-    def fit(self, X, y=None):
-        """Take mean and standard deviation from training channels.
-
-        Parameters
-        ----------
-        X : list of mne.io.Raw | list of mne.Epochs
-            The recordings.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self : ScaledFeatures
-            The fitted features.
-        """
-        values, _ = self._compute(X)
-        self.mean_, self.scale_ = values.mean(axis=0), values.std(axis=0)
-        self.scale_[self.scale_ == 0] = 1.0
-        return self
-
-    def transform(self, X):
-        """Compute features.
-
-        Parameters
-        ----------
-        X : list of mne.io.Raw | list of mne.Epochs
-            The recordings.
-
-        Returns
-        -------
-        Z : list of ndarray, shape (n_channels, n_features)
-            Features of each channel; one item for each recording.
-        """
-        values, recording = self._compute(X)
-        scaled = (values - self.mean_) / self.scale_
-        return np.split(scaled, np.cumsum(np.bincount(recording))[:-1])
-
-    def _compute(self, X):
-        """Return features of all channels, and the recording of each."""
-        segments = cut_segments(X, duration=self.duration, picks=self.picks)
-        values = FEATURES[self.features](segments, segments.channel)
-        return values, segments.channels.recording
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        return tags
 
 
 def draw_regions(channels, n_unseen, n_draws, random_state):
