@@ -104,6 +104,7 @@ def _find(recordings, reconstruct, args):
         recordings,
         models=make_embedders(SEED, args.models),
         reconstruct=False if args.no_reconstruction else reconstruct,
+        probes=args.probes,
         n_permutations=args.n_permutations,
         memory=args.memory,
         n_jobs=args.n_jobs,
@@ -117,9 +118,17 @@ def _find(recordings, reconstruct, args):
         parts.append(tables.format_table(tables.reconstruction_table(found.summary)))
         by_region = tables.by_region(found.frame, found.summary)
         parts.append(tables.format_table(by_region))
+    parts += [f"{title}\n{_format(table)}" for title, table in findings.probes.items()]
     parts.append("\n".join(methods_text.summarize(findings)))
     _say("\n" + "\n".join(parts) + "\n")
     return findings
+
+
+def _format(table):
+    """Return a table as text, each score with its interval."""
+    from . import tables
+
+    return tables.format_table(tables.shorten_intervals(table))
 
 
 def _read(args):
@@ -213,6 +222,7 @@ def _make_parser():
 def _add_common(command):
     """Add the arguments of all commands."""
     from .default_models import EMBEDDERS, SLOW_EMBEDDERS
+    from .report_probes import DEFAULT_PROBES, PROBES
 
     add = command.add_argument
     add(
@@ -234,6 +244,15 @@ def _add_common(command):
         default=0,
         metavar="N",
         help="test the first model by permuting regions so many times (%(default)s)",
+    )
+    add(
+        "--probes",
+        nargs="*",
+        choices=PROBES,
+        default=list(DEFAULT_PROBES),
+        metavar="PROBE",
+        help=f"further questions: {', '.join(PROBES)}; by default "
+        f"{', '.join(DEFAULT_PROBES)}",
     )
     add("--memory", metavar="FOLDER", help="keep results here, to go on if cut off")
     add("--n-jobs", type=int, default=2, help="folds in parallel (%(default)s)")

@@ -16,6 +16,7 @@ from .preprocessing import RecordingPreprocessor
 from .reconstruction_scores import ADAPTED, SECONDS, compare_identities, split_begin
 from .recordings import check_recordings, find_subjects, list_channels
 from .regions import get_regions
+from .report_probes import answer_probes
 from .splits import get_sessions
 from .subjects import describe, get_subjects
 
@@ -114,8 +115,8 @@ def collect_findings(
         As for :func:`~mne_funcmap.compare_identities`.
     reconstruct : bool | list of mne.io.Raw
         Whether regions are also reconstructed; or other recordings, in which they are.
-    probes : None | dict of str to callable
-        Title and function of further questions: recordings in, a table out.
+    probes : None | sequence of str | dict of str to callable
+        As for :func:`~mne_funcmap.make_report`.
     n_permutations : int
         How often regions are permuted over channels to test the first model.
     random_state : int
@@ -130,6 +131,7 @@ def collect_findings(
     n_groups = len(np.unique(get_subjects(recordings) if groups is None else groups))
     options = {"groups": groups, "memory": memory, "n_jobs": n_jobs}
     options["cv"] = GroupKFold(max(2, min(N_FOLDS, n_groups))) if cv is None else cv
+    asked = dict(options)
     models = make_embedders(random_state) if models is None else models
     frame, summary = compare_embedders(
         recordings, models, random_state=random_state, **options
@@ -162,7 +164,7 @@ def collect_findings(
         n_folds=frame["fold"].nunique(),
         permutation=permutation,
         reconstruction=reconstruction,
-        probes={name: probe(recordings) for name, probe in (probes or {}).items()},
+        probes=answer_probes(probes, recordings, random_state=random_state, **asked),
         models=models,
         random_state=random_state,
     )

@@ -57,10 +57,12 @@ def make_report(
         Whether regions are also reconstructed, which takes most of the time; or other
         recordings, in which they are. Signals are low-passed at 45 Hz and resampled to
         100 Hz for it.
-    probes : None | dict of str to callable
-        Further questions: a title, and a function that takes the recordings and
-        returns a table, such as those of :mod:`mne_funcmap.probes`. None stands for
-        that of how well the subject can be read.
+    probes : None | sequence of str | dict of str to callable
+        Further questions: names (``"subject"``, ``"recording"``, ``"stability"``,
+        ``"duration"``, ``"sessions"``, ``"label-noise"``, ``"learning-curve"``,
+        ``"unseen-regions"``, ``"distances"``); or titles, and functions that take the
+        recordings and return a table, such as those of :mod:`mne_funcmap.probes`. None
+        stands for ``["subject"]``: how well the subject is read from an embedding.
     n_permutations : int
         How often regions are permuted over the channels of each subject, and the first
         model is trained anew, to test it against chance.
@@ -135,7 +137,7 @@ def write_report(findings, *, title="Functional maps of recordings"):
     _add_regions(report, findings, figures)
     _add_reconstruction(report, findings, figures)
     for name, table in findings.probes.items():
-        _add(report, name, _make_table(table), "Probes")
+        _add(report, name, _make_table(tables.shorten_intervals(table)), "Probes")
     answers = methods_text.answer(findings)
     _add(report, "For a methods section", _list_items(answers), "Methods")
     parameters = {name: repr(model) for name, model in findings.models.items()}

@@ -203,6 +203,31 @@ def list_left_out(findings):
     return texts
 
 
+def shorten_intervals(table):
+    """Write scores with their intervals in one column.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        With columns ``low`` and ``high`` after that of the score, or with
+        ``name_low`` and ``name_high`` beside a column of any name.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        The same with fewer columns.
+    """
+    table = table.copy()
+    for low in [name for name in table if name.endswith("low")]:
+        high, score = f"{low.removesuffix('low')}high", low.removesuffix("_low")
+        if score == low or score not in table:
+            score = table.columns[table.columns.get_loc(low) - 1]
+        if high in table:
+            table[score] = with_interval(table, score, low, high)
+            table = table.drop(columns=[low, high])
+    return table
+
+
 def format_table(table):
     """Return a table as plain text.
 

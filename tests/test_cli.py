@@ -17,11 +17,13 @@ def test_demo(small_simulation, tmp_path, capsys):
     out = tmp_path / "new" / "results"
     arguments = ["--models", *MODELS, "--out", str(out), "--n-jobs", "1"]
     arguments += ["--no-reconstruction", "--n-permutations", "1"]
+    arguments += ["--probes", "duration"]
     assert cli.main(["demo", *arguments]) == 0
     text = capsys.readouterr().out
     assert "3 subjects, 3 recordings, 5 regions, 30 labelled channels" in text
     assert "chance is 0.200" in text
     assert "in 1 trainings" in text
+    assert "Seconds of a new subject that are read\n" in text
     assert str(out) in text
     scores = pd.read_csv(out / "scores.csv")
     assert list(scores["model"]) == MODELS
@@ -44,8 +46,17 @@ def test_report_of_real_recordings(command, data_dir, tmp_path, capsys):
         path = path.parent / "demo" / "report.html"
     out = path if command[0] == "report" else path.parent
     arguments = [*command, str(data_dir / "ieeg-atlas"), "--region-column", "lobe"]
-    arguments += ["--task", "wake", "--out", str(out), "--models", "spectrum-lda"]
+    arguments += [
+        "--task",
+        "wake",
+        "--out",
+        str(out),
+        "--models",
+        "spectrum-lda",
+        "--probes",
+    ]
     arguments += ["--subjects", "001", "002", "003", "004", "--no-reconstruction"]
+    arguments += ["--probes"]
     assert cli.main([*arguments, "--n-jobs", "1"]) == 0
     assert "4 subjects, 4 recordings" in path.read_text()
     assert str(out) in capsys.readouterr().out

@@ -5,12 +5,14 @@ import mne
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.model_selection import GroupKFold
 
 import mne_funcmap as mf
-from mne_funcmap import methods_text, tables
+from mne_funcmap import methods_text, report_probes, tables
 from mne_funcmap.baselines import SpectralClassifier
 from mne_funcmap.findings import collect_findings
 from mne_funcmap.report import write_report
+from mne_funcmap.report_probes import PROBES, answer_probes
 
 pytest.importorskip("matplotlib")
 
@@ -116,7 +118,7 @@ def test_overview_is_counted(findings, recordings):
 def test_epochs_are_not_reconstructed(recordings):
     X = [mne.make_fixed_length_epochs(raw, 4.0, verbose="error") for raw in recordings]
     model = {"lda": SpectralClassifier(classifier="lda")}
-    found = collect_findings(X, models=model).reconstruction
+    found = collect_findings(X, models=model, probes=[]).reconstruction
     assert found.startswith("Too few subjects (0) with Raw recordings")
 
 
@@ -146,8 +148,41 @@ def test_intervals_are_written():
     assert found[0] == "+0.500 [+0.250, +1.000]"
 
 
+def test_intervals_are_shortened():
+    frame = pd.DataFrame(
+        {"r": [0.5], "low": [0.1], "high": [0.9], "difference": [0.2]}
+        | {"diff_low": [0.0], "diff_high": [0.4], "n": [3], "a": [1.0]}
+        | {"b": [2], "a_low": [0.0], "a_high": [2.0]}
+    )
+    found = tables.shorten_intervals(frame)
+    assert found.iloc[0].to_dict() == {
+        "r": "0.500 [0.100, 0.900]",
+        "difference": "0.200 [0.000, 0.400]",
+        "n": 3,
+        "a": "1.000 [0.000, 2.000]",
+        "b": 2,
+    }
+    assert "low" in frame
+
+
+@pytest.mark.parametrize("name", [*PROBES])
+def test_probes_by_name(name, recordings, monkeypatch):
+    monkeypatch.setattr(report_probes, "COMPARED", ("spectrum-lda",))
+    (table,) = answer_probes([name], recordings[:4], cv=GroupKFold(2)).values()
+    assert len(table) > 0
+    if name in ("recording", "sessions", "distances", "unseen-regions"):
+        assert list(table.columns) == ["no answer"]
+    else:
+        assert {"model", "chance"} <= set(table.columns)
+
+
+def test_unknown_probe(recordings):
+    with pytest.raises(ValueError, match=r"Unknown probes \['gender'\]"):
+        answer_probes(["gender"], recordings)
+
+
 def test_make_report_is_a_report(recordings):
     model = {"lda": SpectralClassifier(classifier="lda")}
-    report = mf.make_report(recordings[:4], models=model, reconstruct=False)
+    report = mf.make_report(recordings[:4], models=model, reconstruct=False, probes=[])
     assert isinstance(report, mne.Report)
     assert "No reconstruction" in "".join(report.html)
