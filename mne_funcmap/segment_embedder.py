@@ -184,7 +184,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         auxiliary : array-like of bool | None, shape (n_segments,)
             Segments whose label is auxiliary, such as the channel where the region is
             unknown: they are contrasted among themselves, not with the others. Their
-            loss is weighted by the root of their number over that of the others.
+            loss is weighted by twice the root of their number over that of the others.
         context : Context | None
             What else is recorded beside the segments. It needs units, and an encoder
             with ``context=True`` among its parameters.
@@ -358,7 +358,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             loss |= {
                 "criterion__loss": criterion,
                 "criterion__n_labels": samples.n_labels,
-                "criterion__weight": np.sqrt(samples.n_auxiliary / n_samples),
+                "criterion__weight": 2 * np.sqrt(samples.n_auxiliary / n_samples),
             }
             criterion = JointContrastiveLoss
         params = {
