@@ -13,10 +13,9 @@ from .classification import RegionClassifier, make_frame, split_channels
 from .context import find_segment_context
 from .nets.encoders import ENCODERS
 from .persistence import check_params, load_model, save_model
+from .positives import group_channels, halve_unlabelled, label_channels
 from .readout import BalancedNeighbors
 from .segment_embedder import SegmentEmbedder
-
-MIN_SUBJECTS = 5  # fewer are not enough to hold one out: channels are
 
 
 class FunctionalEmbedder(TransformerMixin, RegionClassifier):
@@ -375,8 +374,8 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         """Return the context of segments of channels, None where none is wanted."""
         return find_segment_context(segments, used) if self.context else None
 
-    def _check_context(self):
-        """Raise if a context is wanted of what cannot take one."""
+    def _check_options(self):
+        """Raise if options do not go together."""
         encoder = ENCODERS.get(self.encoder, self.encoder)
         takes_context = "context" in inspect.signature(encoder).parameters
         on_channels = (self.positives, self.loss) == ("region", "supcon")
@@ -385,6 +384,11 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
                 "context=True needs encoder='spectral', loss='supcon' and "
                 f"positives='region', got encoder={self.encoder!r}, "
                 f"loss={self.loss!r} and positives={self.positives!r}."
+            )
+        if self.across_subjects and self.positives == "channel":
+            raise ValueError(
+                "across_subjects=True with positives='channel' leaves nothing similar: "
+                "a channel is of one subject. Use positives='region' or 'both'."
             )
 
     def _find_classes(self, channels):
@@ -395,10 +399,10 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
 
     def _learn(self, segments):
         """Train the network, and the read-out if there are regions."""
-        self._check_context()
+        self._check_options()
         channels = segments.channels
-        labels = _label_channels(channels, self.positives)
-        groups = self._find_groups(channels)
+        labels = label_channels(channels, self.positives)
+        groups = group_channels(channels, self.across_subjects)
         used = np.array([label is not None for label in labels])[segments.channel]
         rows, by_region = segments.channel[used], self._contrasts_regions(channels)
         auxiliary = ~channels.has_region[rows] if by_region else None
@@ -408,7 +412,7 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
             segments.data[used],
             labels[rows].astype(str),
             groups=groups[rows],
-            units=_halve_unlabelled(segments)[used] if by_channel else None,
+            units=halve_unlabelled(segments)[used] if by_channel else None,
             auxiliary=auxiliary,
             context=self._find_context(segments, used),
         )
@@ -419,17 +423,6 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
     def _contrasts_regions(self, channels):
         """Return whether regions are among what makes segments similar."""
         return self.positives != "channel" and channels.has_region.any()
-
-    def _find_groups(self, channels):
-        """Return the groups that batches are balanced over and validation holds out."""
-        if not self.across_subjects:
-            return _group_channels(channels)
-        if self.positives == "channel":
-            raise ValueError(
-                "across_subjects=True with positives='channel' leaves nothing similar: "
-                "a channel is of one subject. Use positives='region' or 'both'."
-            )
-        return channels.subject
 
     def _read(self, segments, unit):
         """Return probabilities of units of segments, (n_units, n_regions)."""
@@ -460,37 +453,3 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
 def _name_components(embeddings):
     """Return the components of embeddings as columns of a table."""
     return {f"c{i}": values for i, values in enumerate(embeddings.T)}
-
-
-def _label_channels(channels, positives):
-    """Return what makes segments of channels similar, None where nothing does."""
-    # one channel is the same in all recordings of a subject
-    identity = [
-        f"channel {name} of {subject}"
-        for subject, name in zip(channels.subject, channels.ch_name, strict=True)
-    ]
-    if positives == "channel":
-        return np.array(identity, dtype=object)
-    if positives == "region":
-        return channels.region
-    return np.where(channels.has_region, channels.region, np.array(identity, object))
-
-
-def _halve_unlabelled(segments):
-    """Return what segments are averaged over: channels, or halves without a region.
-
-    What two halves have in common is all that an unlabelled channel can teach.
-    """
-    channel = segments.channel
-    size = np.bincount(channel)
-    place = np.arange(len(channel)) - (np.cumsum(size) - size)[channel]
-    later = ~segments.channels.has_region[channel] & (2 * place >= size[channel])
-    return 2 * channel + later
-
-
-def _group_channels(channels):
-    """Return subjects as groups, or channels where subjects are few."""
-    subjects = channels.subject
-    if len(np.unique(subjects)) >= MIN_SUBJECTS:
-        return subjects
-    return _label_channels(channels, "channel").astype(str)
