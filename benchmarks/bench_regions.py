@@ -3,6 +3,8 @@
 * ``stages``: each sleep stage by itself, patients held out (GroupKFold(5)).
 * ``splits``: what is held out: patients, sleep stages, channels (every fourth of a
   region) or blocks of time (five, 2 s between them), of all stages together.
+* ``folds``: wake, the mean over several ways to part the patients into five folds, on
+  each of which scores move by some hundredths.
 * ``permutation``: the embedding against regions permuted over the channels of each
   patient, trained anew each time.
 
@@ -16,16 +18,26 @@ import sys
 from pathlib import Path
 
 import mne
+import pandas as pd
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 import mne_funcmap as mf
-from mne_funcmap.default_models import make_embedders
+from mne_funcmap.default_models import list_baselines, make_embedders
+from mne_funcmap.evaluation import cross_val_regions, summarize
 from mne_funcmap.permutation import permutation_test
 from mne_funcmap.tables import accuracy_table, format_table
 
 STAGES = ("wake", "n2", "n3", "rem")
-FEW = ("embedding", "untrained", "spectrum-lda", "rich-logistic", "majority")
+FEW = (
+    "embedding",
+    "embedding-context",
+    "supervised",
+    "supervised-context",
+    "rich-lda",
+    "rich-logistic",
+)
 N_PERMUTATIONS = 99
+SEEDS = (None, 0, 1, 2)
 
 
 def read(args, tasks):
@@ -74,6 +86,22 @@ def run_splits(args):
     compare(args, "Times held out, channels known", parts, groups=groups, cv=cv)
 
 
+def run_folds(args):
+    """Print a table of scores averaged over several divisions into folds."""
+    X, models = read(args, ["wake"]), make_embedders(names=args.models or FEW)
+    frames = []
+    for seed in SEEDS:
+        cv = GroupKFold(5, shuffle=seed is not None, random_state=seed)
+        options = {"cv": cv, "memory": args.memory, "n_jobs": args.n_jobs}
+        frames.append(cross_val_regions(models, X, **options))
+        scores = summarize(frames[-1], n_resamples=0).set_index("model")
+        found = scores["balanced_accuracy"].round(3).to_dict()
+        sys.stdout.write(f"seed {seed}: {found}\n")
+    # each channel counts as often in each, so that all together give the mean
+    summary = summarize(pd.concat(frames), baselines=list_baselines(models))
+    sys.stdout.write(f"{format_table(accuracy_table(summary))}\n")
+
+
 def run_permutation(args):
     """Print the test of the embedding against chance."""
     score, permuted, p_value = permutation_test(
@@ -94,6 +122,7 @@ def main():
     tables = {
         "stages": run_stages,
         "splits": run_splits,
+        "folds": run_folds,
         "permutation": run_permutation,
     }
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
