@@ -34,8 +34,8 @@ SIZES = {
     "subjects": {"simulation": [1, 2, 4, None], "ieeg-atlas": [5, 10, 20, 40, None]},
     "channels": {"simulation": [2, 5, 10, None], "ieeg-atlas": [2, 5, 20, 50, None]},
     "channels-per-subject": {"simulation": [1, 2, None], "ieeg-atlas": [1, 2, None]},
-    "train-seconds": {"simulation": [10, 30, None], "ieeg-atlas": [10, 30, None]},
-    "test-seconds": {"simulation": [10, 20, 50, None], "ieeg-atlas": [10, 30, None]},
+    "train-seconds": {"simulation": [10, 30, None], "ieeg-atlas": [20, 40, None]},
+    "test-seconds": {"simulation": [10, 20, 50, None], "ieeg-atlas": [20, 40, None]},
 }
 
 

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import mne
 import numpy as np
 import pandas as pd
 import pytest
@@ -106,8 +107,9 @@ def test_seconds(recordings):
     np.testing.assert_array_equal(
         take_seconds(raw, 2.5).get_data(), raw.get_data()[:, :1000]
     )
-    import mne
-
+    gap = raw.copy()
+    gap.set_annotations(mne.Annotations(1.0, 2.0, "BAD_gap"))
+    assert abs(take_seconds(gap, 2.5).n_times - 1800) <= 2
     epochs = mne.make_fixed_length_epochs(raw, 2.0, preload=True, verbose="error")
     assert [len(take_seconds(epochs, s)) for s in (0.5, 4.0, 99)] == [1, 2, 5]
     channels = list_channels(recordings)

@@ -8,8 +8,9 @@ from mne import BaseEpochs
 
 from ..folds import make_folds
 from ..permutation import label_recordings
-from ..recordings import list_channels
+from ..recordings import list_channels, pick_channels
 from ..resampling import describe
+from ..signals import read_signals
 from .changed_training import (
     count_subjects,
     cross_val_changes,
@@ -214,7 +215,8 @@ def take_seconds(recording, seconds):
     recording : mne.io.Raw | mne.Epochs
         The recording.
     seconds : float
-        How many; of Epochs, as many as are in whole epochs, one at least.
+        How many, not counting those in which a good channel is unusable (``BAD_``, not
+        finite, flat); of Epochs, as many as are in whole epochs, one at least.
 
     Returns
     -------
@@ -227,8 +229,11 @@ def take_seconds(recording, seconds):
         return recording.copy().drop_bad(verbose="error")[
             : max(1, int(seconds / length))
         ]
-    n_times = min(round(seconds * sfreq), recording.n_times)
-    return recording.copy().crop(0, (n_times - 1) / sfreq)
+    n_times = round(seconds * sfreq)
+    signals = read_signals(recording, pick_channels(recording), 2)
+    counted = np.cumsum(signals.usable.all(axis=0))
+    stop = min(np.searchsorted(counted, n_times), recording.n_times - 1)
+    return recording.copy().crop(0, stop / sfreq)
 
 
 def _check_sizes(sizes, of):
