@@ -8,6 +8,7 @@ import pytest
 from numpydoc.validate import validate
 
 import mne_funcmap as mf
+from mne_funcmap import probes
 
 IGNORED = {
     "ES01",  # a summary can say it all
@@ -48,11 +49,15 @@ def list_methods(cls):
     ]
 
 
-@pytest.mark.parametrize("name", mf.__all__)
-def test_docstrings(name):
-    public = getattr(mf, name)
+PUBLIC = [(mf, name) for name in mf.__all__]
+PUBLIC += [(probes, name) for name in probes.__all__]
+
+
+@pytest.mark.parametrize(("module", "name"), PUBLIC)
+def test_docstrings(module, name):
+    public = getattr(module, name)
     methods = list_methods(public) if inspect.isclass(public) else []
-    path = f"mne_funcmap.{name}"
+    path = f"{module.__name__}.{name}"
     documented = [path, *(f"{path}.{method}" for method in methods)]
     errors = {
         path: [error for error in validate(path)["errors"] if error[0] not in IGNORED]
