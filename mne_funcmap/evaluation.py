@@ -34,8 +34,9 @@ def compare_embedders(
         The recordings, with regions.
     models : None | dict of str to estimator
         Name and unfitted estimator, with ``fit`` and ``predict`` on lists of
-        recordings. None stands for the embedder, the same network trained with
-        cross-entropy, the same without training, and plain baselines: spectra and
+        recordings. None stands for the embedder and the same network trained with
+        cross-entropy, each without and with the other channels as context, the
+        embedder without training, and plain baselines: spectra and
         richer features, read by linear discriminant analysis, logistic regression and
         nearest neighbours; and the commonest region.
     y : None | list of dict | list of sequence
