@@ -100,16 +100,17 @@ def compare_identities(
     --------
     >>> import mne_funcmap as mf
     >>> from sklearn.model_selection import GroupKFold
-    >>> from mne_funcmap.baselines import RecordingRidge
+    >>> from mne_funcmap.baselines import MeanPrediction, RecordingRidge
     >>> X = mf.simulate_recordings(
-    ...     n_subjects=4, n_sessions=1, duration=30.0, sfreq=400.0, coupling=0.8
+    ...     n_subjects=4, n_sessions=1, duration=20.0, sfreq=400.0, coupling=0.8
     ... )
     >>> X = mf.RecordingPreprocessor(h_freq=45.0, sfreq=100.0).fit_transform(X)
-    >>> frame, summary = mf.compare_identities(
-    ...     X, ["region"], models={"ridge": RecordingRidge()}, cv=GroupKFold(2)
-    ... )
-    >>> summary["model"].tolist()
-    ['region', 'region, adapted', 'ridge']
+    >>> models = {"ridge": RecordingRidge(), "mean": MeanPrediction()}
+    >>> frame, summary = mf.compare_identities(X, [], models=models, cv=GroupKFold(2))
+    >>> summary[["model", "baseline"]]
+       model baseline
+    0  ridge    ridge
+    1   mean    ridge
     """
     asked = make_reconstructors(identities, random_state)
     asked |= make_reconstruction_baselines() if models is None else models
