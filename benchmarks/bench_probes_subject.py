@@ -13,7 +13,7 @@ others (``GroupKFold(5)``); regions are the lobes.
 * ``stages``: regions read in one sleep stage by what was trained on another.
 * ``similarity``: how alike embeddings of a channel are in two sleep stages.
 * ``across``: patients told from each other, and regions read, with positives of other
-  patients only, on the folds of ``--seeds`` (wake).
+  patients only, and with context, on the folds of ``--seeds`` (wake).
 * ``simulation``: patients and sessions of the simulation.
 
 Run ``python benchmarks/bench_probes_subject.py subject``; the real recordings are found
@@ -91,11 +91,12 @@ def run_similarity(args):
 
 
 def run_across(args):
-    """Print what positives of other patients change."""
+    """Print what positives of other patients, and context, change."""
     X = read(args, "wake")
     models = {
         "embedding": mf.FunctionalEmbedder(),
         "across subjects": mf.FunctionalEmbedder(across_subjects=True),
+        "with context": mf.FunctionalEmbedder(context=True),
     }
     for seed in args.seeds:
         cv = GroupKFold(5, shuffle=True, random_state=seed)

@@ -2,7 +2,7 @@
 
 * ``stages``: each sleep stage by itself, patients held out (GroupKFold(5)).
 * ``splits``: what is held out: patients, sleep stages, channels (every fourth of a
-  region) or blocks of time (five, 2 s between them), of all stages together.
+  region) or halves of the time (2 s between them), of all stages together.
 * ``folds``: wake, the mean over several ways to part the patients into five folds, on
   each of which scores move by some hundredths.
 * ``permutation``: the embedding against regions permuted over the channels of each
@@ -80,8 +80,8 @@ def run_splits(args):
     parts, groups = mf.cut_channels(X, 4)
     cv = GroupKFold(4)
     compare(args, "Channels held out, patients known", parts, groups=groups, cv=cv)
-    # of a minute, and segments are 10 s
-    parts, groups = mf.cut_blocks(X, 4, gap=2.0)
+    # of a minute with some gaps, and segments are 10 s
+    parts, groups = mf.cut_blocks(X, 2, gap=2.0)
     cv = LeaveOneGroupOut()
     compare(args, "Times held out, channels known", parts, groups=groups, cv=cv)
 
