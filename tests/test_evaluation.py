@@ -98,8 +98,9 @@ def test_parallel_is_the_same(recordings, tmp_path):
         cross_val_regions(models, recordings, cv=GroupKFold(2), n_jobs=n, memory=memory)
         for n, memory in [(1, None), (2, str(tmp_path)), (1, str(tmp_path))]
     )
-    pd.testing.assert_frame_equal(one, parallel)
-    pd.testing.assert_frame_equal(one, kept)
+    # with another number of threads sums are rounded otherwise
+    pd.testing.assert_frame_equal(one, parallel, atol=1e-5)
+    pd.testing.assert_frame_equal(one, kept, atol=1e-5)
     assert list(one["model"].unique()) == ["lda", "majority", "embedding"]
 
 
