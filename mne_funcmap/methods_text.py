@@ -6,6 +6,7 @@ from sklearn.metrics import confusion_matrix
 from .findings import H_FREQ, SFREQ
 from .reconstruction_scores import SECONDS
 
+LEVEL = 0.05  # of significance, for all models together
 TEST = (
     "two-sided Wilcoxon signed rank tests over subjects (zeros by Pratt), corrected by "
     "Holm for the number of models"
@@ -179,7 +180,8 @@ def _compare(row):
         return ""
     low, high = row["diff_low"], row["diff_high"]
     verdict = "not beyond doubt"
-    if low > 0 or high < 0:
+    # interval and test must agree
+    if (low > 0 or high < 0) and row["p_holm"] < LEVEL:
         verdict = "better" if low > 0 else "worse"
     text = (
         f". The difference to the best plain baseline, {row['baseline']}, is "

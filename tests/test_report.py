@@ -132,11 +132,18 @@ def test_five_answers(findings):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "verdict"),
-    [(0.1, 0.3, "better"), (-0.3, -0.1, "worse"), (-0.1, 0.1, "not beyond doubt")],
+    ("low", "high", "p", "verdict"),
+    [
+        (0.1, 0.3, 0.01, "better"),
+        (-0.3, -0.1, 0.01, "worse"),
+        (-0.1, 0.1, 0.01, "not beyond doubt"),
+        (0.1, 0.3, 0.06, "not beyond doubt"),
+    ],
 )
-def test_verdict_is_that_of_the_interval(findings, low, high, verdict):
-    summary = findings.summary.assign(diff_low=low, diff_high=high)
+def test_verdict_needs_interval_and_test(findings, low, high, p, verdict):
+    summary = findings.summary.assign(
+        diff_low=low, diff_high=high, p_value=p / 2, p_holm=p
+    )
     text = methods_text.summarize(replace(findings, summary=summary))[1]
     assert f": {verdict} (p = " in text
 
