@@ -11,6 +11,7 @@ from sklearn.model_selection import GroupKFold
 from .band_measures import BANDS
 from .default_models import make_embedders, make_reconstructors
 from .evaluation import compare_embedders
+from .folds import split_recordings
 from .permutation import permutation_test
 from .preprocessing import RecordingPreprocessor
 from .reconstruction_scores import ADAPTED, SECONDS, compare_identities, split_begin
@@ -114,7 +115,8 @@ def collect_findings(
     identities : object
         As for :func:`~mne_funcmap.compare_identities`.
     reconstruct : bool | list of mne.io.Raw
-        Whether regions are also reconstructed; or other recordings, in which they are.
+        Whether regions are also reconstructed; or other recordings, in which they are,
+        split by subject.
     probes : None | sequence of str | dict of str to callable
         As for :func:`~mne_funcmap.make_report`.
     n_permutations : int
@@ -129,9 +131,8 @@ def collect_findings(
     """
     recordings = check_recordings(X)
     n_groups = len(np.unique(get_subjects(recordings) if groups is None else groups))
-    options = {"groups": groups, "memory": memory, "n_jobs": n_jobs}
-    options["cv"] = GroupKFold(max(2, min(N_FOLDS, n_groups))) if cv is None else cv
-    asked = dict(options)
+    kept = {"memory": memory, "n_jobs": n_jobs}
+    options = kept | {"groups": groups, "cv": _choose_folds(cv, n_groups, N_FOLDS)}
     models = make_embedders(random_state) if models is None else models
     frame, summary = compare_embedders(
         recordings, models, random_state=random_state, **options
@@ -149,12 +150,15 @@ def collect_findings(
         permutation = {"model": first, "score": score, "p_value": p_value}
         permutation["permuted"] = permuted
     reconstruction = "It was not asked for."
-    if reconstruct:
-        if cv is None:
-            n_folds = max(2, min(N_RECONSTRUCTION_FOLDS, n_groups))
-            options["cv"] = GroupKFold(n_folds)
-        chosen = recordings if reconstruct is True else check_recordings(reconstruct)
-        reconstruction = _reconstruct(chosen, identities, options, random_state)
+    if reconstruct is True:
+        reconstruction = _reconstruct(
+            recordings, identities, groups, cv, random_state, **kept
+        )
+    elif reconstruct:
+        others = check_recordings(reconstruct)
+        reconstruction = _reconstruct(
+            others, identities, None, None, random_state, **kept
+        )
     channels = list_channels(recordings)
     return Findings(
         recordings=list_recordings(recordings, channels),
@@ -164,7 +168,7 @@ def collect_findings(
         n_folds=frame["fold"].nunique(),
         permutation=permutation,
         reconstruction=reconstruction,
-        probes=answer_probes(probes, recordings, random_state=random_state, **asked),
+        probes=answer_probes(probes, recordings, random_state=random_state, **options),
         models=models,
         random_state=random_state,
     )
@@ -229,17 +233,39 @@ def list_regions(channels):
     return found.reset_index()
 
 
-def _reconstruct(recordings, identities, options, random_state):
+def _choose_folds(cv, n_groups, n_folds):
+    """Return the folds asked for, or as many as there can be up to a number."""
+    return GroupKFold(max(2, min(n_folds, n_groups))) if cv is None else cv
+
+
+def _split_usable(recordings, usable, ids, cv):
+    """Split recordings, and leave out of every fold what cannot be used."""
+    if cv is None:
+        # as many folds as what can be used has groups
+        n_groups = len(np.unique(ids[usable]))
+        cv = _choose_folds(None, n_groups, N_RECONSTRUCTION_FOLDS)
+        return split_recordings([recordings[i] for i in usable], ids[usable], cv)
+    place = {index: at for at, index in enumerate(usable)}
+    splits = [
+        tuple(np.array([place[i] for i in part if i in place]) for part in split)
+        for split in split_recordings(recordings, ids, cv)
+    ]
+    return [(train, test) for train, test in splits if len(train) and len(test)]
+
+
+def _reconstruct(recordings, identities, groups, cv, random_state, **kept):
     """Withhold regions, or say why that cannot be done."""
     usable, not_scored = _find_usable(recordings)
-    n_subjects = len(set(find_subjects([recordings[index] for index in usable])))
-    if n_subjects < options["cv"].get_n_splits(groups=np.arange(n_subjects)):
+    subjects = find_subjects(recordings)
+    ids = subjects if groups is None else np.asarray(groups)
+    n_subjects, splits = len(set(subjects[usable])), []
+    if n_subjects > 1:
+        splits = _split_usable(recordings, usable, ids, cv)
+    if not splits:
         return (
             f"Too few subjects ({n_subjects}) with Raw recordings of two regions and "
             f"{2 * SECONDS:g} s at least."
         )
-    if options["groups"] is not None:
-        options = options | {"groups": np.asarray(options["groups"])[usable]}
     chosen = [recordings[index] for index in usable]
     sfreq = min(SFREQ, *(recording.info["sfreq"] for recording in chosen))
     h_freq = min(H_FREQ, H_FREQ / SFREQ * sfreq)
@@ -248,7 +274,13 @@ def _reconstruct(recordings, identities, options, random_state):
         prepared = preprocessor.fit_transform(chosen)
     bands = {name: band for name, band in BANDS.items() if band[1] <= h_freq}
     frame, summary = compare_identities(
-        prepared, identities, bands=bands, random_state=random_state, **options
+        prepared,
+        identities,
+        groups=ids[usable],
+        cv=splits,
+        bands=bands,
+        random_state=random_state,
+        **kept,
     )
     example = _predict_example(prepared, identities, frame, random_state)
     numbers = np.array(usable)[frame["recording"]]

@@ -66,8 +66,8 @@ def permutation_test(
     Raises
     ------
     ValueError
-        If there are too few subjects for the folds, a model predicts other channels,
-        or what the model raises.
+        If there are too few subjects for the folds, no permutations, a model predicts
+        other channels, or what the model raises.
 
     Notes
     -----
@@ -93,6 +93,8 @@ def permutation_test(
     >>> float(p)
     0.1
     """
+    if n_permutations < 1:
+        raise ValueError(f"n_permutations is {n_permutations}: expected 1 at least.")
     folds = make_folds(X, y=y, groups=groups, cv=cv, memory=memory)
     channels = list_channels(folds.recordings, picks=picks, y=y)
     rng = check_random_state(random_state)

@@ -55,8 +55,8 @@ def make_report(
         many as there are subjects.
     reconstruct : bool | list of mne.io.Raw
         Whether regions are also reconstructed, which takes most of the time; or other
-        recordings, in which they are. Signals are low-passed at 45 Hz and resampled to
-        100 Hz for it.
+        recordings, in which they are, split by subject. Signals are low-passed at 45 Hz
+        and resampled to 100 Hz for it.
     probes : None | sequence of str | dict of str to callable
         Further questions: names (``"subject"``, ``"recording"``, ``"stability"``,
         ``"duration"``, ``"sessions"``, ``"label-noise"``, ``"learning-curve"``,

@@ -193,3 +193,21 @@ def test_make_report_is_a_report(recordings):
     report = mf.make_report(recordings[:4], models=model, reconstruct=False, probes=[])
     assert isinstance(report, mne.Report)
     assert "No reconstruction" in "".join(report.html)
+
+
+def test_folds_that_are_listed_leave_out_what_is_not_reconstructed(recordings):
+    """Numbers in the list are of all recordings, the first of which is too short."""
+    X = [recordings[4], *recordings[:4]]
+    cv = [([0, 1, 2], [3, 4]), ([3, 4], [1, 2]), ([1, 2, 3, 4], [0])]
+    found = collect_findings(
+        X,
+        models={"lda": SpectralClassifier(classifier="lda")},
+        identities={"region": make_small()},
+        cv=cv,
+        probes=[],
+    ).reconstruction
+    assert found.n_folds == 2
+    folds = found.frame.groupby("fold")["recording"].unique().map(sorted).tolist()
+    assert folds == [[3, 4], [1, 2]]
+    subjects = mf.get_subjects(X)
+    assert (found.frame["subject"] == subjects[found.frame["recording"]]).all()
