@@ -7,9 +7,15 @@ from .findings import H_FREQ, SFREQ
 from .reconstruction_scores import SECONDS
 
 LEVEL = 0.05  # of significance, for all models together
-TEST = (
-    "two-sided Wilcoxon signed rank tests over subjects (zeros by Pratt), corrected by "
-    "Holm for the number of models"
+INTERVALS = (
+    "95 % intervals are percentiles of a cluster bootstrap: subjects drawn with "
+    "replacement, with all their channels, the same draws for all models. Trained "
+    "models were not drawn anew: the intervals tell what other test subjects would "
+    "have changed. (Of cluster measures: the jackknife, leaving out each subject.)"
+)
+TESTS = (
+    "Differences to the best plain baseline: two-sided Wilcoxon signed rank tests over "
+    "subjects (zeros by Pratt), corrected by Holm for the number of models."
 )
 
 
@@ -60,54 +66,12 @@ def answer(findings):
     answers : dict of str to str
         Question and answer.
     """
-    found = findings.reconstruction
-    n_subjects = findings.recordings["subject"].nunique()
-    split = (
-        f"{n_subjects} subjects; each recording was held out in one of "
-        f"{findings.n_folds} folds, and models were trained on the other folds. Folds "
-        f"keep the groups together that were given, by default subjects."
-    )
-    fitted = (
-        "Within the training part of each fold: scaling of features, networks "
-        "(including the number of epochs, found on subjects, or channels, held out "
-        "inside it), read-outs and the penalties of baselines. Nothing was fitted "
-        "before the split."
-    )
-    chance = (
-        f"Balanced accuracy of guessing is {findings.summary['chance'].iloc[0]:.3f} "
-        f"(one over {findings.frame['region'].nunique()} regions); always saying the "
-        "commonest region is right in "
-        f"{findings.summary['majority'].iloc[0]:.3f} of the channels."
-    )
-    if findings.permutation is not None:
-        chance += (
-            f" Labels were permuted {len(findings.permutation['permuted'])} times over "
-            "the channels within each subject and the whole pipeline was trained anew."
-        )
-    interval = (
-        "95 % intervals are percentiles of a cluster bootstrap: subjects drawn with "
-        "replacement, with all their channels, the same draws for all models. Trained "
-        "models were not drawn anew: the intervals tell what other test subjects would "
-        "have changed. (Of cluster measures: the jackknife, leaving out each subject.)"
-    )
-    test = f"Differences to the best plain baseline: {TEST}."
-    if not isinstance(found, str):
-        split += (
-            f" Reconstruction: {found.n_folds} folds; every region of a recording held "
-            "out was withheld in turn and predicted from the others."
-        )
-        fitted += (
-            f" For reconstruction (up to {H_FREQ:g} Hz, at {SFREQ:g} Hz) all models "
-            f"knew the first {SECONDS:g} s of a recording held out, which were not "
-            "scored; adapted models and the ridge of the recording were fitted to them."
-        )
-        chance += " Chance is r = 0, and 0 for coherence, whose bias is removed."
     return {
-        "What was split?": split,
-        "What was fitted where?": fitted,
-        "What is chance?": chance,
-        "What are the intervals?": interval,
-        "What are the tests?": test,
+        "What was split?": _answer_split(findings),
+        "What was fitted where?": _answer_fits(findings),
+        "What is chance?": _answer_chance(findings),
+        "What are the intervals?": INTERVALS,
+        "What are the tests?": TESTS,
     }
 
 
@@ -201,3 +165,54 @@ def _summarize_permutation(permutation):
         f"{permuted.max():.3f} at most in {len(permuted)} trainings, against "
         f"{permutation['score']:.3f}: p = {permutation['p_value']:.3f}."
     )
+
+
+def _answer_split(findings):
+    """Say what was split."""
+    text = (
+        f"{findings.recordings['subject'].nunique()} subjects; each recording was held "
+        f"out in one of {findings.n_folds} folds, and models were trained on the other "
+        "folds. Folds keep the groups together that were given, by default subjects."
+    )
+    found = findings.reconstruction
+    if not isinstance(found, str):
+        text += (
+            f" Reconstruction: {found.n_folds} folds; every region of a recording held "
+            "out was withheld in turn and predicted from the others."
+        )
+    return text
+
+
+def _answer_fits(findings):
+    """Say what was fitted where."""
+    text = (
+        "Within the training part of each fold: scaling of features, networks "
+        "(including the number of epochs, found on subjects, or channels, held out "
+        "inside it), read-outs and the penalties of baselines. Nothing was fitted "
+        "before the split."
+    )
+    if not isinstance(findings.reconstruction, str):
+        text += (
+            f" For reconstruction (up to {H_FREQ:g} Hz, at {SFREQ:g} Hz) all models "
+            f"knew the first {SECONDS:g} s of a recording held out, which were not "
+            "scored; adapted models and the ridge of the recording were fitted to them."
+        )
+    return text
+
+
+def _answer_chance(findings):
+    """Say what chance is."""
+    row = findings.summary.iloc[0]
+    text = (
+        f"Balanced accuracy of guessing is {row['chance']:.3f} (one over "
+        f"{findings.frame['region'].nunique()} regions); always saying the commonest "
+        f"region is right in {row['majority']:.3f} of the channels."
+    )
+    if findings.permutation is not None:
+        text += (
+            f" Labels were permuted {len(findings.permutation['permuted'])} times over "
+            "the channels within each subject and the whole pipeline was trained anew."
+        )
+    if not isinstance(findings.reconstruction, str):
+        text += " Chance is r = 0, and 0 for coherence, whose bias is removed."
+    return text
