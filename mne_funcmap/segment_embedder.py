@@ -27,7 +27,9 @@ from .segment_training import (
     BalancedBatches,
     ReadOutScore,
     Samples,
+    check_shared,
     choose_n_epochs,
+    encode_labels,
     hold_out,
 )
 from .training import (
@@ -213,7 +215,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         )
         check_classification_targets(y)
         check_consistent_length(X, groups, units, auxiliary)
-        self.classes_, labels, n_labels = _encode_labels(y, auxiliary)
+        self.classes_, labels, n_labels = encode_labels(y, auxiliary)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"All {len(y)} segments have the label {str(self.classes_[0])!r}: 1 "
@@ -222,7 +224,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         has_groups = groups is not None
         groups = _encode(groups) if has_groups else np.arange(len(labels))
         if self.across_groups:
-            _check_shared(labels, groups)
+            check_shared(labels, groups)
         seed = draw_seed(self.random_state)
         with seeded_torch(seed):
             start = self._make_net(None, seed).initialize()
@@ -348,27 +350,13 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         schedule = LRScheduler(
             "CosineAnnealingLR", T_max=n_epochs * n_batches, step_every="batch"
         )
-        penalty = recipe["weight_decay"] / (recipe["weight_decay"] + n_samples + 1)
-        criterion = overrides.get("criterion", LOSSES[self.loss])
-        loss = {}
-        if criterion is SupervisedContrastiveLoss:
-            loss = {"criterion__temperature": recipe["temperature"]}
-            penalty /= recipe["temperature"]
-        if samples is not None and samples.n_auxiliary:
-            loss |= {
-                "criterion__loss": criterion,
-                "criterion__n_labels": samples.n_labels,
-                "criterion__weight": 2 * np.sqrt(samples.n_auxiliary / n_samples),
-            }
-            criterion = JointContrastiveLoss
+        loss, penalty = self._choose_loss(samples, recipe)
         params = {
             "module": Embedding,
             "module__encoder": encoder,
             "module__n_times": self.n_features_in_,
             "module__n_components": self.n_components,
             "module__on_sphere": self.loss == "supcon",
-            "criterion": criterion,
-            **loss,
             "optimizer": torch.optim.Adam,
             "lr": recipe["lr"],
             "optimizer__weight_decay": penalty,
@@ -389,12 +377,33 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             "device": resolve_device(self.device),
             "verbose": 0,
         }
-        return NeuralNet(**params | overrides)
+        # a criterion of the user's may be one of two in the loss
+        criterion = {"criterion": loss["criterion"]}
+        return NeuralNet(**params | loss | overrides | criterion)
+
+    def _choose_loss(self, samples, recipe):
+        """Return the loss, as parameters of the net, and the penalty on weights."""
+        overrides = self.net_params or {}
+        n_samples = 0 if samples is None else samples.n_labelled
+        penalty = recipe["weight_decay"] / (recipe["weight_decay"] + n_samples + 1)
+        criterion = overrides.get("criterion", LOSSES[self.loss])
+        loss = {"criterion": criterion}
+        if criterion is SupervisedContrastiveLoss:
+            loss["criterion__temperature"] = recipe["temperature"]
+            penalty /= recipe["temperature"]
+        if samples is not None and samples.n_auxiliary:
+            loss |= {
+                "criterion": JointContrastiveLoss,
+                "criterion__loss": criterion,
+                "criterion__n_labels": samples.n_labels,
+                "criterion__weight": 2 * np.sqrt(samples.n_auxiliary / n_samples),
+            }
+        return loss, penalty
 
     def _search(self, samples, split, seed):
         """Train without the held-out groups and return the history."""
         train = samples.take(split[0])
-        parts = [_take_labelled(samples, rows) for rows in split]
+        parts = [samples.take_labelled(rows) for rows in split]
         callbacks = [
             ("read_out", ReadOutScore(*parts)),
             (
@@ -430,32 +439,6 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
 def _encode(values):
     """Return values as codes from 0 on."""
     return np.unique(values, return_inverse=True)[1]
-
-
-def _encode_labels(y, auxiliary):
-    """Return labels, the auxiliary ones last, codes, and how many are not."""
-    classes, codes = np.unique(y, return_inverse=True)
-    if auxiliary is None:
-        return classes, codes, len(classes)
-    last = np.isin(classes, np.asarray(y)[np.asarray(auxiliary, dtype=bool)])
-    order = np.argsort(last, kind="stable")
-    return classes[order], np.argsort(order)[codes], int(np.count_nonzero(~last))
-
-
-def _take_labelled(samples, rows):
-    """Return features and labels of the rows whose label is not auxiliary."""
-    rows = rows[samples.labels[rows] < samples.n_labels]
-    return samples.features[rows], samples.labels[rows]
-
-
-def _check_shared(labels, groups):
-    """Raise unless a label is in two groups."""
-    pairs = np.unique(np.stack([labels, groups], axis=1), axis=0)
-    if np.bincount(pairs[:, 0]).max() < 2:
-        raise ValueError(
-            "across_groups=True needs a label that two groups have, and every label is "
-            "in one group alone. Check the groups, or set it to False."
-        )
 
 
 def _train(net, samples, seed):

@@ -65,6 +65,54 @@ class Samples:
             n_labels=n_labels,
         )
 
+    def take_labelled(self, rows):
+        """Return features and labels of the rows whose label is not auxiliary."""
+        rows = rows[self.labels[rows] < self.n_labels]
+        return self.features[rows], self.labels[rows]
+
+
+def encode_labels(y, auxiliary):
+    """Number labels, those that are auxiliary last.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n_samples,)
+        Labels.
+    auxiliary : array-like of bool | None, shape (n_samples,)
+        Samples whose label is auxiliary; None stands for none.
+
+    Returns
+    -------
+    classes : ndarray, shape (n_classes,)
+        The labels.
+    codes : ndarray of int, shape (n_samples,)
+        Number of the label of each sample.
+    n_labels : int
+        Number of labels that are not auxiliary.
+    """
+    classes, codes = np.unique(y, return_inverse=True)
+    if auxiliary is None:
+        return classes, codes, len(classes)
+    last = np.isin(classes, np.asarray(y)[np.asarray(auxiliary, dtype=bool)])
+    order = np.argsort(last, kind="stable")
+    return classes[order], np.argsort(order)[codes], int(np.count_nonzero(~last))
+
+
+def check_shared(labels, groups):
+    """Raise unless a label is in two groups.
+
+    Parameters
+    ----------
+    labels, groups : ndarray of int, shape (n_samples,)
+        Label and group of each sample.
+    """
+    pairs = np.unique(np.stack([labels, groups], axis=1), axis=0)
+    if np.bincount(pairs[:, 0]).max() < 2:
+        raise ValueError(
+            "across_groups=True needs a label that two groups have, and every label is "
+            "in one group alone. Check the groups, or set it to False."
+        )
+
 
 class BalancedBatches:
     """Batches in which labels come equally often, and no group prevails.

@@ -15,6 +15,7 @@ from torch import nn
 from mne_funcmap import SegmentEmbedder, simulate_recordings
 from mne_funcmap.metrics import balanced_accuracy, participation_ratio
 from mne_funcmap.nets.encoders import ENCODERS
+from mne_funcmap.nets.losses import PairwiseContrastiveLoss
 from mne_funcmap.readout import BalancedNeighbors
 from mne_funcmap.segments import cut_segments
 
@@ -466,8 +467,22 @@ def test_penalty_is_counted_in_samples_and_over_the_temperature(data, params, di
     assert found == pytest.approx(expected)
 
 
+class MyLoss(PairwiseContrastiveLoss):
+    """A contrastive loss of one's own."""
+
+
 class CrossEntropy(nn.CrossEntropyLoss):
     """A criterion without a temperature."""
+
+
+def test_criterion_of_ones_own_beside_auxiliary_labels(data):
+    X, y = data[:2]
+    auxiliary = np.arange(len(y)) % 4 == 0
+    y = np.where(auxiliary, [f"one {i // 8}" for i in range(len(y))], y.astype(str))
+    embedder = make_embedder(net_params={"criterion": MyLoss})
+    embedder.fit(X, y, auxiliary=auxiliary)
+    assert isinstance(embedder.net_.criterion_.loss, MyLoss)
+    assert isinstance(embedder.net_.criterion_.auxiliary, MyLoss)
 
 
 def test_criterion_of_ones_own(data):
