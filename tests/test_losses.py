@@ -91,6 +91,34 @@ def test_pairs_of_one_label_and_group_do_not_count():
     torch.testing.assert_close(loss(z, targets), (similar + other) / 2)
 
 
+@pytest.mark.parametrize("groups", [None, [0, 0, 1, 1, 2, 3, 0, 1, 4]])
+def test_gradient_of_supcon(groups):
+    """It is written out: finite differences must agree, on and off the sphere."""
+    z, targets = make_embeddings()
+    if groups is not None:
+        targets = torch.stack([targets, torch.tensor(groups)], dim=1)
+    loss = SupervisedContrastiveLoss(0.3)
+    for values in (z, 2 * z + 0.1):
+        values = values.requires_grad_()
+        assert torch.autograd.gradcheck(lambda x: loss(x, targets), values)
+
+
+def test_gradient_of_supcon_without_positives():
+    z, targets = make_embeddings([0, 1, 2])
+    z.requires_grad_()
+    SupervisedContrastiveLoss()(z, targets).backward()
+    assert not z.grad.any()
+
+
+def test_far_positives_stay_finite():
+    """What rounds to nothing is a large loss, not an infinite one."""
+    z = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [1.0, 0.0]], requires_grad=True)
+    loss = SupervisedContrastiveLoss(temperature=0.01)(z, torch.tensor([0, 0, 1]))
+    loss.backward()
+    assert loss > 20
+    assert z.grad.isfinite().all()
+
+
 def test_supcon_weighs_labels_equally():
     # all members of a label at one point: however many, they weigh as one
     z, _ = make_embeddings(range(3))

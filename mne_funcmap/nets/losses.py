@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 
 
 def _split_targets(targets):
@@ -52,31 +53,56 @@ class SupervisedContrastiveLoss(nn.Module):
     def forward(self, embeddings, targets):
         """Return the loss of a batch, a scalar."""
         labels, groups = _split_targets(targets)
-        positive, negative = _pair_masks(labels, groups)
-        weights = _label_weights(labels).to(embeddings.dtype)
-        similarity = embeddings @ embeddings.T / self.temperature + weights.log()
-        lowest = torch.finfo(similarity.dtype).min
-        compared = positive | negative
-        everyone = similarity.masked_fill(~compared, lowest).logsumexp(dim=1)
-        positives = similarity.masked_fill(~positive, lowest).logsumexp(dim=1)
+        same = labels[:, None] == labels[None, :]
+        other_group = groups[:, None] != groups[None, :]
+        weights = 1 / same.sum(dim=1).to(embeddings.dtype)
+        contrast = _Contrast.apply(
+            embeddings,
+            same & other_group,
+            same & ~other_group,
+            weights,
+            self.temperature,
+        )
+        centres = (same * weights) @ embeddings
+        variance = (embeddings - centres).square().sum(dim=1).mean()
+        return contrast + self.variance_weight * variance
+
+
+class _Contrast(torch.autograd.Function):
+    """The contrast of `SupervisedContrastiveLoss`, and its gradient in closed form.
+
+    With one array over all pairs, filled in place, where automatic differentiation
+    would keep a dozen: moving these through the memory is what takes the time.
+    """
+
+    @staticmethod
+    def forward(ctx, embeddings, positive, left_out, weights, temperature):
+        """Return the mean over anchors, a scalar."""
+        embeddings = embeddings.detach()
         anchors = weights * positive.any(dim=1)
-        contrast = (everyone - positives).where(anchors > 0, 0.0)
-        contrast = (contrast * anchors).sum() / anchors.sum().clamp(min=1e-12)
-        return contrast + self.variance_weight * _within_variance(embeddings, labels)
+        anchors /= anchors.sum().clamp(min=1e-12)
+        terms = embeddings @ (embeddings.T / temperature)
+        terms.masked_fill_(left_out, -torch.inf)
+        # the largest of a row becomes 1, so that the sum over everyone is never 0
+        terms.sub_(terms.amax(dim=1, keepdim=True).nan_to_num_(neginf=0.0)).exp_()
+        tiny = torch.finfo(terms.dtype).tiny
+        everyone = (terms @ weights).clamp_(min=tiny)
+        pulling = terms * positive
+        of_positives = (pulling @ weights).clamp_(min=tiny)
+        contrast = -((of_positives / everyone).log() * anchors).sum()
+        # by each similarity: its share of everyone, less its share of the positives
+        terms.mul_((anchors / everyone)[:, None])
+        terms.sub_(pulling.mul_((anchors / of_positives)[:, None])).mul_(weights)
+        gradient = (terms @ embeddings + terms.T @ embeddings) / temperature
+        ctx.save_for_backward(gradient)
+        return contrast
 
-
-def _label_weights(labels):
-    """Return one over the number of members of each label in the batch."""
-    _, index, sizes = labels.unique(return_inverse=True, return_counts=True)
-    return 1.0 / sizes[index].double()
-
-
-def _within_variance(embeddings, labels):
-    """Mean squared distance of the embeddings to the centre of their label."""
-    _, index = labels.unique(return_inverse=True)
-    membership = nn.functional.one_hot(index).to(embeddings.dtype)
-    centres = (membership.T @ embeddings) / membership.sum(dim=0)[:, None]
-    return (embeddings - centres[index]).square().sum(dim=1).mean()
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, by):
+        """Return the gradient with respect to the embeddings."""
+        (gradient,) = ctx.saved_tensors
+        return by * gradient, None, None, None, None
 
 
 class PairwiseContrastiveLoss(nn.Module):
