@@ -19,13 +19,13 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
 
-from .classification import RegionClassifier
-from .context import find_segment_context, pool
+from .classification import MEMORY_CONSTRAINT, RegionClassifier
 from .embedder import FunctionalEmbedder
+from .measured import by_channel
 from .metrics import balanced_accuracy
 from .nets.encoders import ENCODERS
+from .network_classifier import NetworkClassifier
 from .position_baselines import (
     DistanceGaussianProcess,
     NearestChannel,
@@ -34,8 +34,9 @@ from .position_baselines import (
 from .readout import BalancedNeighbors
 from .reconstruction_baselines import MeanPrediction, PooledRidge, RecordingRidge
 from .segment_embedder import SegmentEmbedder
-from .spectra import compute_rich_features, compute_spectrum
-from .training import apply_in_chunks, draw_seed, seeded_torch
+from .segment_training import Samples, encode_labels
+from .spectra import FEATURES, read_spectra
+from .storage import take_rows
 
 __all__ = [
     "SpectralClassifier",
@@ -49,7 +50,6 @@ __all__ = [
     "MeanPrediction",
 ]
 
-FEATURES = {"spectrum": compute_spectrum, "rich": compute_rich_features}
 CLASSIFIERS = ("lda", "logistic", "neighbors", "majority")
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)  # inverse strengths to choose from
 N_INNER_FOLDS = 5
@@ -57,6 +57,7 @@ N_INNER_FOLDS = 5
 _PARAMETER_CONSTRAINTS = {
     "duration": [Interval(Real, 0, None, closed="neither"), None],
     "picks": [str, list, tuple, None],
+    **MEMORY_CONSTRAINT,
 }
 
 
@@ -83,6 +84,8 @@ class SpectralClassifier(RegionClassifier):
     picks : None | str | list of str
         Channel types, or names, that take part; None stands for good sEEG, ECoG, DBS
         and EEG channels.
+    memory : None | str | path-like | joblib.Memory
+        Folder in which features are kept, as for `FunctionalEmbedder`.
 
     Attributes
     ----------
@@ -125,37 +128,39 @@ class SpectralClassifier(RegionClassifier):
         train_on="channels",
         duration=None,
         picks=None,
+        memory=None,
     ):
         self.features = features
         self.classifier = classifier
         self.train_on = train_on
         self.duration = duration
         self.picks = picks
+        self.memory = memory
 
-    def _learn(self, segments):
+    def _learn(self, source):
         """Fit the classifier to the features of channels, or of segments."""
-        channels = segments.channels
-        channel = np.arange(len(channels.ch_name))
-        unit = segments.channel
-        if self.train_on == "segments":
-            channel, unit = segments.channel, np.arange(len(segments.channel))
-        known = channels.has_region[channel]
-        features = FEATURES[self.features](segments, unit)[known]
-        regions = channels.region[channel][known].astype(str)
-        subjects = channels.subject[channel][known]
-        classifier = _make_classifier(self.classifier, regions, subjects)
+        channels = source.channels
+        divide = by_channel if self.train_on == "channels" else None
+        units = self._collect(source, divide)
+        known = channels.has_region[units.channel]
+        rows = units.channel[known]
+        regions = channels.region[rows].astype(str)
+        classifier = _make_classifier(self.classifier, regions, channels.subject[rows])
         with warnings.catch_warnings():
             # a region with one channel: its covariance counts as zero
             warnings.filterwarnings("ignore", "Only one sample available")
-            self.classifier_ = classifier.fit(features, regions)
+            self.classifier_ = classifier.fit(units.values[known], regions)
 
-    def _read(self, segments, unit):
-        """Return probabilities of units of segments, (n_units, n_regions)."""
-        features = FEATURES[self.features](segments, unit)
+    def _collect(self, source, divide=by_channel):
+        """Return the features of units of segments, a `Units`."""
+        return read_spectra(source, self.features, divide, self.memory)
+
+    def _read(self, features):
+        """Return probabilities of features, (n_units, n_regions)."""
         return self.classifier_.predict_proba(features)
 
 
-class SupervisedNetwork(RegionClassifier):
+class SupervisedNetwork(NetworkClassifier):
     """Tell the region of a channel by a network trained with cross-entropy.
 
     The encoder, batches, search for the number of epochs and optimiser are those of an
@@ -175,6 +180,8 @@ class SupervisedNetwork(RegionClassifier):
     picks : None | str | list of str
         Channel types, or names, that take part; None stands for good sEEG, ECoG, DBS
         and EEG channels.
+    memory : None | str | path-like | joblib.Memory
+        Folder in which features are kept, as for `FunctionalEmbedder`.
 
     Attributes
     ----------
@@ -195,15 +202,39 @@ class SupervisedNetwork(RegionClassifier):
     }
 
     def __init__(
-        self, segment_embedder=None, *, context=False, duration=None, picks=None
+        self,
+        segment_embedder=None,
+        *,
+        context=False,
+        duration=None,
+        picks=None,
+        memory=None,
     ):
         self.segment_embedder = segment_embedder
         self.context = context
         self.duration = duration
         self.picks = picks
+        self.memory = memory
 
-    def _learn(self, segments):
+    def _learn(self, source):
         """Train the network on the segments whose region is known."""
+        self.network_ = network = self._make_network()
+        front_end = network.begin(source.n_times)
+        divide = by_channel if network.has_front_end else None
+        units = self._collect_training(source, front_end, divide)
+        channels = source.channels
+        known = channels.has_region[units.channel]
+        rows = units.channel[known]
+        regions, subjects = channels.region[rows], channels.subject[rows]
+        features = take_rows(units.values, known)
+        network.fit_features(features, regions.astype(str), groups=subjects)
+
+    @property
+    def _network(self):
+        return self.network_
+
+    def _make_network(self):
+        """Return an untrained `SegmentEmbedder` with another loss."""
         template = clone(self.segment_embedder or SegmentEmbedder())
         encoder = ENCODERS.get(template.encoder, template.encoder)
         if template.weight_decay is None:
@@ -216,24 +247,12 @@ class SupervisedNetwork(RegionClassifier):
         }
         if self.context:
             supervised["module__context"] = True
-        self.network_ = template.set_params(
+        return template.set_params(
             across_groups=False, net_params=(template.net_params or {}) | supervised
         )
-        channels = segments.channels
-        known = channels.has_region[segments.channel]
-        channel = segments.channel[known]
-        self.network_.fit(
-            segments.data[known],
-            channels.region[channel].astype(str),
-            groups=channels.subject[channel],
-            units=channel,
-            context=find_segment_context(segments, known) if self.context else None,
-        )
 
-    def _read(self, segments, unit):
-        """Return mean probabilities of units of segments, (n_units, n_regions)."""
-        context = find_segment_context(segments) if self.context else None
-        hidden = self.network_.transform(segments.data, units=unit, context=context)
+    def _read(self, hidden):
+        """Return probabilities of what the encoder gives, (n_units, n_regions)."""
         layer = self.network_.net_.criterion_.linear.cpu()
         with torch.inference_mode():
             return layer(torch.from_numpy(hidden)).softmax(dim=1).numpy()
@@ -269,20 +288,13 @@ class UntrainedEmbedder(FunctionalEmbedder):
 class _UntrainedSegmentEmbedder(SegmentEmbedder):
     """A `SegmentEmbedder` with random weights."""
 
-    def fit(self, X, y, groups=None, units=None, auxiliary=None, context=None):
+    def fit_features(self, features, y, groups=None, auxiliary=None):
         """Initialize the network and let it take the scale of its features."""
-        self._validate_params()
-        X, y = validate_data(self, X, y, dtype=np.float32)
-        self.classes_ = np.unique(y)
-        seed = draw_seed(self.random_state)
-        with seeded_torch(seed):
-            self.net_ = self._make_net(None, seed).initialize()
-        module = self.net_.module_
-        features = apply_in_chunks(module.front_end, X, device=self.net_.device)
-        if module.has_front_end and units is not None:
-            units = np.unique(units, return_inverse=True)[1]
-            features = pool(features, units, context)
-        module.calibrate(features)
+        self.classes_, labels, n_labels = encode_labels(y, auxiliary)
+        samples = Samples(features, labels, labels, n_labels, False)
+        self.net_ = self._start
+        del self._start
+        self.net_.module_.calibrate(samples.sample_features())
         self.history_, self.search_history_ = self.net_.history, None
         return self
 

@@ -1,19 +1,26 @@
 """What estimators that tell the region of a channel have in common."""
 
+from os import PathLike
+
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 
+from .measured import by_channel, collect_units
 from .metrics import balanced_accuracy
 from .recordings import check_all_named, check_recordings, warn_unknown_subjects
-from .segments import cut_segments
+from .segments import open_segments
+
+MEMORY_CONSTRAINT = {"memory": [str, PathLike, HasMethods(["cache"]), None]}
 
 
 class RegionClassifier(BaseEstimator):
     """Base of classifiers of channels: recordings in, regions out.
 
-    Subclasses have the parameters ``duration`` and ``picks``, and say how to
-    ``_learn`` from segments and how to ``_read`` them.
+    Subclasses have the parameters ``duration``, ``picks`` and ``memory``, and say how
+    to ``_learn`` from a `SegmentSource`, what is the `Measure` of segments, and how to
+    ``_read`` features of units.
     """
 
     normalize = False
@@ -47,10 +54,10 @@ class RegionClassifier(BaseEstimator):
         recordings = check_recordings(X)
         if y is None:
             check_all_named(recordings, self.picks)
-        segments = self._cut_like(recordings, y=y)
-        self.classes_ = self._find_classes(segments.channels)
-        self.n_times_, self.sfreq_ = segments.data.shape[1], segments.sfreq
-        self._learn(segments)
+        source = self._open_like(recordings, y=y)
+        self.classes_ = self._find_classes(source.channels)
+        self.n_times_, self.sfreq_ = source.n_times, source.sfreq
+        self._learn(source)
         return self
 
     def predict(self, X):
@@ -81,8 +88,8 @@ class RegionClassifier(BaseEstimator):
         probabilities : list of ndarray, shape (n_channels, n_regions)
             In the order of ``classes_``; one item for each recording.
         """
-        segments = self._cut(X)
-        return split_channels(self._read(segments, segments.channel), segments)
+        source = self._open(X)
+        return split_channels(self._predict(source), source.channels)
 
     def predict_segments(self, X):
         """Predict the region of every segment by itself.
@@ -99,13 +106,11 @@ class RegionClassifier(BaseEstimator):
             unknown), onset (in seconds, from the first sample of Raw; on the clock of
             the events of Epochs) and predicted.
         """
-        segments = self._cut(X)
-        rows = segments.channel
-        probabilities = self._read(segments, np.arange(len(rows)))
-        predicted = self.classes_[probabilities.argmax(axis=1)]
-        return make_frame(
-            segments.channels, rows, onset=segments.onset, predicted=predicted
-        )
+        source = self._open(X)
+        found = self._collect(source, None)
+        predicted = self.classes_[self._read(found.values).argmax(axis=1)]
+        columns = {"onset": found.onset, "predicted": predicted}
+        return make_frame(source.channels, found.channel, **columns)
 
     def score(self, X, y=None):
         """Return the balanced accuracy over the channels whose region is known.
@@ -123,16 +128,15 @@ class RegionClassifier(BaseEstimator):
             The mean over regions of the share of their channels that are read right.
             A region that was not there in training counts as missed.
         """
-        segments = self._cut(X, y)
-        known = segments.channels.has_region
+        source = self._open(X, y)
+        known = source.channels.has_region
         if not known.any():
             raise ValueError(
                 "No channel of X has a region: there is nothing to score. Call "
                 "set_regions on the recordings, or give y."
             )
-        probabilities = self._read(segments, segments.channel)
-        predicted = self.classes_[probabilities.argmax(axis=1)]
-        truth = segments.channels.region[known].astype(str)
+        predicted = self.classes_[self._predict(source).argmax(axis=1)]
+        truth = source.channels.region[known].astype(str)
         return balanced_accuracy(truth, predicted[known])
 
     def __sklearn_tags__(self):
@@ -156,16 +160,16 @@ class RegionClassifier(BaseEstimator):
             )
         return classes
 
-    def _cut(self, X, y=None):
-        """Cut recordings as those of the training were."""
+    def _open(self, X, y=None):
+        """Prepare to cut recordings as those of the training were."""
         check_is_fitted(self)
         like = (self.n_times_, self.sfreq_)
-        return self._cut_like(check_recordings(X), y=y, like=like)
+        return self._open_like(check_recordings(X), y=y, like=like)
 
-    def _cut_like(self, recordings, *, y=None, like=None):
-        """Cut recordings into segments of a length and rate."""
+    def _open_like(self, recordings, *, y=None, like=None):
+        """Prepare to cut recordings into segments of a length and rate."""
         warn_unknown_subjects(recordings)
-        return cut_segments(
+        return open_segments(
             recordings,
             duration=self.duration,
             picks=self.picks,
@@ -174,10 +178,25 @@ class RegionClassifier(BaseEstimator):
             like=like,
         )
 
+    def _collect(self, source, divide=by_channel):
+        """Return what is read from units of segments, a `Units`."""
+        measure = self._make_measure()
+        return collect_units(
+            source, measure, divide, finish=self._finish, memory=self.memory
+        )
 
-def split_channels(values, segments):
+    def _finish(self, features):
+        """Return what is read from a tensor of features of units."""
+        return features
+
+    def _predict(self, source):
+        """Return probabilities of channels, (n_channels, n_regions)."""
+        return self._read(self._collect(source).values)
+
+
+def split_channels(values, channels):
     """Split rows of channels into one item for each recording."""
-    n_channels = np.bincount(segments.channels.recording)
+    n_channels = np.bincount(channels.recording)
     return np.split(values, np.cumsum(n_channels)[:-1])
 
 

@@ -9,16 +9,22 @@ from sklearn.base import TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .classification import RegionClassifier, make_frame, split_channels
-from .context import find_segment_context
+from .classification import (
+    MEMORY_CONSTRAINT,
+    make_frame,
+    split_channels,
+)
+from .measured import by_channel
 from .nets.encoders import ENCODERS
+from .network_classifier import NetworkClassifier
 from .persistence import check_params, load_model, save_model
 from .positives import group_channels, halve_unlabelled, label_channels
 from .readout import BalancedNeighbors
 from .segment_embedder import SegmentEmbedder
+from .storage import take_rows
 
 
-class FunctionalEmbedder(TransformerMixin, RegionClassifier):
+class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
     """Learn functional embeddings of channels from their signals.
 
     Channels of one brain region come to lie together, whoever they are from. A
@@ -61,6 +67,9 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         ``loss="supcon"``.
     n_neighbors : int
         Number of neighbours of the read-out.
+    memory : None | str | path-like | joblib.Memory
+        Folder in which features of recordings are kept, so that they are computed only
+        once, whoever asks for them. See Notes.
     max_epochs, batch_size : int | None
         As for `SegmentEmbedder`, and so are the next four.
     lr, weight_decay, temperature : float | None
@@ -105,6 +114,14 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
     loss, and channels as positives, on segments. Validation holds out subjects if
     there are five at least, else channels.
 
+    Recordings need not be loaded: they are read one by one, the next while one is in
+    use, and of each only the features of its channels stay in memory. What is trained
+    on segments reads these, batch by batch, from a file of its own, which vanishes
+    with the training; it is in the folder ``memory``, else where the system keeps
+    temporary files (the variable ``TMPDIR``), unless all recordings are loaded. In
+    ``memory``, features of a recording are known by its samples, or by path, size and
+    time of its files if it is not loaded.
+
     References
     ----------
     Javadzadeh et al., "Functional embeddings enable Aggregation of multi-area SEEG
@@ -131,6 +148,7 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         "picks": [str, list, tuple, None],
         "context": ["boolean"],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        **MEMORY_CONSTRAINT,
         **SegmentEmbedder._parameter_constraints,
     }
 
@@ -149,6 +167,7 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         picks=None,
         context=False,
         n_neighbors=5,
+        memory=None,
         max_epochs=None,
         batch_size=None,
         lr=None,
@@ -170,6 +189,7 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         self.picks = picks
         self.context = context
         self.n_neighbors = n_neighbors
+        self.memory = memory
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
@@ -195,8 +215,8 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
             One embedding for each channel that takes part, in channel order; one item
             for each recording.
         """
-        segments = self._cut(X)
-        return split_channels(self._embed(segments, segments.channel), segments)
+        source = self._open(X)
+        return split_channels(self._collect(source).values, source.channels)
 
     def to_frame(self, X):
         """Return the embeddings of channels as a table.
@@ -212,10 +232,10 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
             One row for each channel: subject, recording, ch_name, region (None where
             unknown), and the components c0, c1, ...
         """
-        segments = self._cut(X)
-        rows = np.arange(len(segments.channels.ch_name))
-        embeddings = self._embed(segments, segments.channel)
-        return make_frame(segments.channels, rows, **_name_components(embeddings))
+        source = self._open(X)
+        found = self._collect(source)
+        components = _name_components(found.values)
+        return make_frame(source.channels, found.channel, **components)
 
     def embed_segments(self, X):
         """Return the embeddings of segments: how an embedding changes in time.
@@ -232,11 +252,10 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
             seconds, from the first sample of Raw; on the clock of the events of
             Epochs), and the components c0, c1, ...
         """
-        segments = self._cut(X)
-        rows = segments.channel
-        embeddings = self._embed(segments, np.arange(len(rows)))
-        components = _name_components(embeddings)
-        return make_frame(segments.channels, rows, onset=segments.onset, **components)
+        source = self._open(X)
+        found = self._collect(source, None)
+        columns = {"onset": found.onset} | _name_components(found.values)
+        return make_frame(source.channels, found.channel, **columns)
 
     def save(self, path):
         """Write the fitted embedder to a file.
@@ -267,7 +286,7 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         tensors : dict of str to torch.Tensor
             The weights and the references of the read-out.
         """
-        params = self.get_params() | {"callbacks": None}
+        params = self.get_params() | {"callbacks": None, "memory": None}
         check_params(params)
         header = {
             "params": params,
@@ -370,10 +389,6 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
             params["net_params"] = (self.net_params or {}) | context
         return SegmentEmbedder(**{name: params[name] for name in shared})
 
-    def _find_context(self, segments, used=slice(None)):
-        """Return the context of segments of channels, None where none is wanted."""
-        return find_segment_context(segments, used) if self.context else None
-
     def _check_options(self):
         """Raise if options do not go together."""
         encoder = ENCODERS.get(self.encoder, self.encoder)
@@ -397,48 +412,54 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
             return super()._find_classes(channels)
         return np.unique(channels.region[channels.has_region].astype(str))
 
-    def _learn(self, segments):
+    def _learn(self, source):
         """Train the network, and the read-out if there are regions."""
         self._check_options()
-        channels = segments.channels
+        channels = source.channels
+        self.segment_embedder_ = embedder = self._make_segment_embedder()
+        front_end = embedder.begin(source.n_times)
+        divide = self._choose_division(channels)
+        units = self._collect_training(source, front_end, divide)
         labels = label_channels(channels, self.positives)
         groups = group_channels(channels, self.across_subjects)
-        used = np.array([label is not None for label in labels])[segments.channel]
-        rows, by_region = segments.channel[used], self._contrasts_regions(channels)
-        auxiliary = ~channels.has_region[rows] if by_region else None
-        # few channels soon have no pairwise loss left to learn from: segments have
-        by_channel = by_region and self.loss == "supcon"
-        self.segment_embedder_ = self._make_segment_embedder().fit(
-            segments.data[used],
+        used = np.array([label is not None for label in labels])[units.channel]
+        rows = units.channel[used]
+        by_region = self._contrasts_regions(channels)
+        embedder.fit_features(
+            take_rows(units.values, used),
             labels[rows].astype(str),
             groups=groups[rows],
-            units=halve_unlabelled(segments)[used] if by_channel else None,
-            auxiliary=auxiliary,
-            context=self._find_context(segments, used),
+            auxiliary=~channels.has_region[rows] if by_region else None,
         )
         known = channels.has_region
-        references = self._embed(segments, segments.channel)[known]
+        references = embedder.embed_units(units)[known]
         self._fit_readout(references, channels.region[known].astype(str))
+
+    @property
+    def _network(self):
+        return self.segment_embedder_
+
+    def _choose_division(self, channels):
+        """Return what of segments is averaged for training."""
+        # few channels soon have no pairwise loss left to learn from: segments have
+        on_channels = self._contrasts_regions(channels) and self.loss == "supcon"
+        if not (on_channels and self.segment_embedder_.has_front_end):
+            return None
+        return by_channel if self.positives == "region" else halve_unlabelled
 
     def _contrasts_regions(self, channels):
         """Return whether regions are among what makes segments similar."""
         return self.positives != "channel" and channels.has_region.any()
 
-    def _read(self, segments, unit):
-        """Return probabilities of units of segments, (n_units, n_regions)."""
+    def _read(self, embeddings):
+        """Return probabilities of embeddings, (n_units, n_regions)."""
         if self.readout_ is None:
             raise ValueError(
                 "The embedder was fitted on recordings without regions, so it cannot "
                 "predict any. Call set_regions on some recordings, or give y, and fit "
                 "again."
             )
-        return self.readout_.predict_proba(self._embed(segments, unit))
-
-    def _embed(self, segments, unit):
-        """Return embeddings of units of segments, (n_units, n_components)."""
-        return self.segment_embedder_.transform(
-            segments.data, units=unit, context=self._find_context(segments)
-        )
+        return self.readout_.predict_proba(embeddings)
 
     def _fit_readout(self, references, regions):
         """Fit the classifier of embeddings, if there are regions."""

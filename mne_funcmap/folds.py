@@ -2,20 +2,19 @@
 
 from dataclasses import dataclass
 from numbers import Integral
+from tempfile import TemporaryDirectory
 
-import joblib
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from mne import BaseEpochs
 from mne.utils import ProgressBar
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, check_cv
-from sklearn.utils.validation import check_memory
 
 from . import __version__
+from .keeping import features_kept, fingerprint, fingerprint_signals, open_memory
 from .recordings import check_recordings
-from .subjects import get_subject, get_subjects
+from .subjects import get_subjects
 
 
 @dataclass(frozen=True)
@@ -66,17 +65,20 @@ class Folds:
         results : list
             One for each task.
         """
-        results = Parallel(n_jobs=n_jobs, return_as="generator")(
-            delayed(function)(self, *task) for task in tasks
-        )
-        progress = ProgressBar(
-            results,
-            max_value=len(tasks),
-            mesg=title,
-            which_tqdm="tqdm",
-            mininterval=0.5,
-        )
-        return list(progress)
+        signals = [fingerprint_signals(recording) for recording in self.recordings]
+        with TemporaryDirectory(prefix="mne_funcmap-") as folder:
+            features = self.memory.location or folder
+            results = Parallel(n_jobs=n_jobs, return_as="generator")(
+                delayed(_run)(self, features, signals, function, task) for task in tasks
+            )
+            progress = ProgressBar(
+                results,
+                max_value=len(tasks),
+                mesg=title,
+                which_tqdm="tqdm",
+                mininterval=0.5,
+            )
+            return list(progress)
 
     def fit(self, estimator, train):
         """Train a copy of an estimator, or return the one that was kept.
@@ -116,6 +118,12 @@ class Folds:
         return [__version__, torch.__version__, *found]
 
 
+def _run(folds, features, signals, function, task):
+    """Compute something for a task; features of recordings are computed only once."""
+    with features_kept(features, folds.recordings, signals):
+        return function(folds, *task)
+
+
 def make_folds(X, *, y=None, groups=None, cv=None, memory=None):
     """Split recordings, and prepare to keep results.
 
@@ -139,52 +147,11 @@ def make_folds(X, *, y=None, groups=None, cv=None, memory=None):
     """
     recordings = check_recordings(X)
     splits = split_recordings(recordings, groups, cv)
-    memory = check_memory(memory)
+    memory = open_memory(memory)
     keys = []
     if memory.location is not None:
         keys = [fingerprint(recording) for recording in recordings]
     return Folds(recordings, None if y is None else list(y), splits, keys, memory)
-
-
-def fingerprint(recording):
-    """Return a text that another recording does not have.
-
-    Parameters
-    ----------
-    recording : mne.io.Raw | mne.Epochs
-        The recording.
-
-    Returns
-    -------
-    digest : str
-        Of its signals, channels, positions, subject and annotations.
-    """
-    if isinstance(recording, BaseEpochs):
-        # the first reading drops bad epochs in place, which must not reach the user
-        recording = recording.copy().drop_bad(verbose="error")
-        clock = [recording.events[:, 0], recording._raw_sfreq]
-    else:
-        clock = recording.first_time
-    info, notes = recording.info, recording.annotations
-    marks = []
-    if notes is not None:
-        marks = [notes.onset, notes.duration, notes.description, [*notes.ch_names]]
-    montage = recording.get_montage()
-    return joblib.hash(
-        [
-            recording.get_data(),
-            recording.ch_names,
-            recording.get_channel_types(),
-            recording.times[[0, -1]],
-            clock,
-            info["bads"],
-            info["line_freq"],
-            info["description"],
-            get_subject(recording),
-            marks,
-            montage and montage.get_positions(),
-        ]
-    )
 
 
 def split_recordings(recordings, groups=None, cv=None):

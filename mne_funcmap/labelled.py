@@ -22,7 +22,8 @@ def pick_labelled(channels, index):
     rows : ndarray of int, shape (n_channels,)
         Their rows in the table.
     """
-    return np.flatnonzero((channels.recording == index) & channels.has_region)
+    rows = channels.find_rows(index)
+    return rows.start + np.flatnonzero(channels.has_region[rows])
 
 
 def list_labelled(channels, index, hidden=None):
@@ -85,9 +86,9 @@ def drop_unlabelled(recordings, picks=None):
     channels = list_channels(recordings, picks=picks)
     kept = []
     for index, recording in enumerate(recordings):
-        of_one = channels.recording == index
-        unlabelled = channels.ch_name[of_one & ~channels.has_region]
-        if 0 < len(unlabelled) < of_one.sum():
+        of_one = channels.of_recording(index)
+        unlabelled = of_one.ch_name[~of_one.has_region]
+        if 0 < len(unlabelled) < len(of_one.ch_name):
             recording = recording.copy().drop_channels(list(unlabelled))
         kept.append(recording)
     return kept

@@ -73,7 +73,7 @@ def crop_training_pieces(recordings, channels, seconds):
     """
     pieces = []
     for index, recording in enumerate(recordings):
-        names = channels.ch_name[channels.recording == index]
+        names = channels.ch_name[channels.find_rows(index)]
         name = describe(index, recording)
         pieces.append(
             crop_pieces(recording, names, names, seconds, name, MAX_PIECES)[0]

@@ -32,26 +32,27 @@ def label_channels(channels, positives):
     return np.where(channels.has_region, channels.region, np.array(identity, object))
 
 
-def halve_unlabelled(segments):
-    """Return what segments are averaged over: channels, or halves without a region.
+def halve_unlabelled(channel, has_region):
+    """Divide segments by channel, and channels without a region in halves.
 
     What two halves have in common is all that an unlabelled channel can teach.
 
     Parameters
     ----------
-    segments : Segments
-        The segments.
+    channel : ndarray of int, shape (n_segments,)
+        Channel of each segment, sorted, from 0 on, without gaps.
+    has_region : ndarray of bool, shape (n_channels,)
+        Whether the region of each channel is known.
 
     Returns
     -------
     unit : ndarray of int, shape (n_segments,)
-        Number of the channel, or half.
+        Number of the channel, or half, from 0 on, without gaps.
     """
-    channel = segments.channel
     size = np.bincount(channel)
     place = np.arange(len(channel)) - (np.cumsum(size) - size)[channel]
-    later = ~segments.channels.has_region[channel] & (2 * place >= size[channel])
-    return 2 * channel + later
+    later = ~has_region[channel] & (2 * place >= size[channel])
+    return np.unique(2 * channel + later, return_inverse=True)[1]
 
 
 def group_channels(channels, across_subjects=False):

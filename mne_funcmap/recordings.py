@@ -3,7 +3,8 @@
 import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from numbers import Real
 
 import mne
@@ -41,10 +42,20 @@ class Channels:
     region: np.ndarray
     subject: np.ndarray
 
-    @property
+    @cached_property
     def has_region(self):
         """Whether the region of each channel is known, shape (n_channels,)."""
         return np.array([region is not None for region in self.region], dtype=bool)
+
+    def find_rows(self, index):
+        """Return the rows of a recording, a slice."""
+        return slice(*np.searchsorted(self.recording, [index, index + 1]))
+
+    def of_recording(self, index):
+        """Return the table of a single recording."""
+        rows = self.find_rows(index)
+        columns = {f.name: getattr(self, f.name)[rows] for f in fields(self)}
+        return replace(self, **columns)
 
 
 def check_recordings(X):

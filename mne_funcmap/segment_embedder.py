@@ -18,7 +18,6 @@ from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping, LRScheduler
 from skorch.dataset import Dataset
 
-from .context import pool
 from .metrics import participation_ratio
 from .nets.embedding import Embedding
 from .nets.encoders import ENCODERS, ConvEncoder
@@ -37,6 +36,7 @@ from .training import (
     average,
     check_trained,
     draw_seed,
+    read_module_params,
     resolve_device,
     seeded_torch,
 )
@@ -167,7 +167,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         self.net_params = net_params
         self.random_state = random_state
 
-    def fit(self, X, y, groups=None, units=None, auxiliary=None, context=None):
+    def fit(self, X, y, groups=None, units=None, auxiliary=None):
         """Train the embedding.
 
         Parameters
@@ -187,9 +187,6 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             Segments whose label is auxiliary, such as the channel where the region is
             unknown: they are contrasted among themselves, not with the others. Their
             loss is weighted by twice the root of their number over that of the others.
-        context : Context | None
-            What else is recorded beside the segments. It needs units, and an encoder
-            with ``context=True`` among its parameters.
 
         Returns
         -------
@@ -215,6 +212,57 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         )
         check_classification_targets(y)
         check_consistent_length(X, groups, units, auxiliary)
+        front_end = self.begin(X.shape[1])
+        features = torch.from_numpy(front_end(X))
+        if units is not None and self.has_front_end:
+            units = _encode(units)
+            first = np.unique(units, return_index=True)[1]
+            features = average(features, units)
+            y, groups, auxiliary = (
+                None if values is None else np.asarray(values)[first]
+                for values in (y, groups, auxiliary)
+            )
+        return self.fit_features(features, y, groups, auxiliary)
+
+    def begin(self, n_times):
+        """Prepare to train on segments of a length.
+
+        Parameters
+        ----------
+        n_times : int
+            Number of samples of a segment.
+
+        Returns
+        -------
+        front_end : callable
+            What is computed of a segment only once: from an array, (n_segments,
+            n_times), to the features that `fit_features` takes.
+        """
+        self._validate_params()
+        self.n_features_in_ = n_times
+        self._seed = draw_seed(self.random_state)
+        with seeded_torch(self._seed):
+            self._start = self._make_net(None).initialize()
+        module, device = self._start.module_, self._start.device
+        if not module.has_front_end:
+            return np.asarray
+        return lambda X: apply_in_chunks(module.front_end, X, device=device).numpy()
+
+    def fit_features(self, features, y, groups=None, auxiliary=None):
+        """Train the embedding on features of segments, or of units of them.
+
+        Parameters
+        ----------
+        features : torch.Tensor | StoredRows, shape (n_samples, ...)
+            What the front end of `begin` gives, in memory or in a file.
+        y, groups, auxiliary : array-like
+            As for `fit`, of each sample.
+
+        Returns
+        -------
+        self : SegmentEmbedder
+            The fitted embedder.
+        """
         self.classes_, labels, n_labels = encode_labels(y, auxiliary)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -225,29 +273,21 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         groups = _encode(groups) if has_groups else np.arange(len(labels))
         if self.across_groups:
             check_shared(labels, groups)
-        seed = draw_seed(self.random_state)
-        with seeded_torch(seed):
-            start = self._make_net(None, seed).initialize()
-        features = apply_in_chunks(start.module_.front_end, X, device=start.device)
-        if units is not None and start.module_.has_front_end:
-            units = _encode(units)
-            first = np.unique(units, return_index=True)[1]
-            features = pool(features, units, context)
-            labels, groups = labels[first], groups[first]
         samples = Samples(features, labels, groups, n_labels, self.across_groups)
         split = hold_out(labels, groups) if has_groups else None
-        self.n_epochs_, self.search_history_ = start.max_epochs, None
+        self.n_epochs_, self.search_history_ = self._start.max_epochs, None
         if split is not None:
-            self.search_history_ = self._search(samples, split, seed)
+            self.search_history_ = self._search(samples, split)
             scores = self.search_history_[:, "valid_balanced_accuracy"]
             self.n_epochs_ = choose_n_epochs(scores, len(np.unique(groups[split[1]])))
-        net = self._make_net(samples, seed, n_epochs=self.n_epochs_)
-        self.net_ = _train(net, samples, seed)
+        net = self._make_net(samples, n_epochs=self.n_epochs_)
+        self.net_ = _train(net, samples, self._seed)
+        del self._start
         self.history_ = self.net_.history
         self._warn_if_collapsed(features)
         return self
 
-    def transform(self, X, units=None, context=None):
+    def transform(self, X, units=None):
         """Embed segments, or units of them.
 
         Parameters
@@ -258,8 +298,6 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             What each segment is a piece of. The features of the segments of a unit are
             averaged and then embedded; or their embeddings are averaged, if the
             encoder has no front end.
-        context : Context | None
-            As in `fit`.
 
         Returns
         -------
@@ -269,17 +307,83 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, reset=False, force_writeable=True)
-        module, device = self.net_.module_.eval(), self.net_.device
         if units is None:
-            return apply_in_chunks(module.embed, X, device=device).numpy()
+            module = self.net_.module_.eval()
+            return apply_in_chunks(module.embed, X, device=self.net_.device).numpy()
         check_consistent_length(X, units)
-        units = _encode(units)
-        if module.has_front_end:
-            features = apply_in_chunks(module.front_end, X, device=device)
-            features = pool(features, units, context)
-            return apply_in_chunks(module, features, device=device).numpy()
-        embeddings = apply_in_chunks(module.embed, X, device=device)
-        return module.project(average(embeddings, units)).numpy()
+        measured = torch.from_numpy(self.measure(X))
+        return self.finish(average(measured, _encode(units)))
+
+    @property
+    def has_front_end(self):
+        """Whether part of the encoder needs no training."""
+        net = self._start if hasattr(self, "_start") else self.net_
+        return net.module_.has_front_end
+
+    @property
+    def front_end_key(self):
+        """What tells the front end from others; None if there is none."""
+        if not self.has_front_end:
+            return None
+        encoder = ENCODERS.get(self.encoder, self.encoder)
+        params = read_module_params(self.net_params or {})
+        # the context is joined later
+        params = {name: params[name] for name in sorted(params.keys() - {"context"})}
+        return [encoder.__module__, encoder.__qualname__, params]
+
+    def measure(self, X):
+        """Return what is averaged over the segments of a unit.
+
+        Parameters
+        ----------
+        X : ndarray of float32, shape (n_segments, n_times)
+            Segments.
+
+        Returns
+        -------
+        measured : ndarray of float32, shape (n_segments, n_features)
+            Features; embeddings, if the encoder has no front end.
+        """
+        module = self.net_.module_.eval()
+        function = module.front_end if module.has_front_end else module.embed
+        return apply_in_chunks(function, X, device=self.net_.device).numpy()
+
+    def finish(self, averages):
+        """Return the embeddings of units.
+
+        Parameters
+        ----------
+        averages : torch.Tensor, shape (n_units, n_features)
+            Averages of what `measure` gives.
+
+        Returns
+        -------
+        Z : ndarray of float32, shape (n_units, n_components)
+            Embeddings.
+        """
+        module = self.net_.module_.eval()
+        if not module.has_front_end:
+            return module.project(averages).numpy()
+        return apply_in_chunks(module, averages, device=self.net_.device).numpy()
+
+    def embed_units(self, units):
+        """Embed the channels that were trained on.
+
+        Parameters
+        ----------
+        units : Units
+            Features of channels, or of parts of them, from the front end of `begin`.
+
+        Returns
+        -------
+        Z : ndarray of float32, shape (n_channels, n_components)
+            One embedding for each channel.
+        """
+        values = units.values
+        if not self.has_front_end:
+            module = self.net_.module_.eval()
+            values = apply_in_chunks(module.embed, values, device=self.net_.device)
+        return self.finish(average(values, units.channel, units.n_segments))
 
     def restore(self, weights, *, n_times, n_labels):
         """Become fitted with weights that were trained before.
@@ -306,7 +410,8 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         self._validate_params()
         self.n_features_in_, self.classes_ = n_times, np.arange(n_labels)
         with seeded_torch(0):
-            self.net_ = self._make_net(None, 0).initialize()
+            self._seed = 0
+            self.net_ = self._make_net(None).initialize()
         try:
             self.net_.module_.load_state_dict(weights)
         except RuntimeError as error:
@@ -340,7 +445,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             )
         return recipe | {k: value for k, value in given.items() if value is not None}
 
-    def _make_net(self, samples, seed, *, n_epochs=None, callbacks=()):
+    def _make_net(self, samples, *, n_epochs=None, callbacks=()):
         """Return a skorch net that has not been initialized."""
         encoder = ENCODERS.get(self.encoder, self.encoder)
         recipe, overrides = self._get_recipe(encoder), self.net_params or {}
@@ -365,7 +470,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             "iterator_train": partial(
                 BalancedBatches,
                 groups=None if samples is None else samples.groups,
-                seed=seed,
+                seed=self._seed,
                 n_labels=None if samples is None else samples.n_labels,
             ),
             "train_split": None,
@@ -400,7 +505,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             }
         return loss, penalty
 
-    def _search(self, samples, split, seed):
+    def _search(self, samples, split):
         """Train without the held-out groups and return the history."""
         train = samples.take(split[0])
         parts = [samples.take_labelled(rows) for rows in split]
@@ -416,8 +521,8 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
                 ),
             ),
         ]
-        net = self._make_net(train, seed, callbacks=callbacks)
-        return _train(net, train, seed).history
+        net = self._make_net(train, callbacks=callbacks)
+        return _train(net, train, self._seed).history
 
     def _warn_if_collapsed(self, features):
         """Warn if the embeddings have fewer dimensions than the labels need."""
@@ -445,7 +550,7 @@ def _train(net, samples, seed):
     """Initialize and train a net, and let it forget the training data."""
     with seeded_torch(seed):
         net.initialize()
-        net.module_.calibrate(samples.features)
+        net.module_.calibrate(samples.sample_features())
         net.partial_fit(Dataset(samples.features, torch.from_numpy(samples.targets)))
     check_trained(net)
     net.iterator_train = BalancedBatches

@@ -9,7 +9,10 @@ from skorch.callbacks import Callback
 
 from .metrics import balanced_accuracy
 from .readout import BalancedNeighbors
+from .storage import StoredRows, take_rows
 from .training import apply_in_chunks, check_trained
+
+MAX_CALIBRATION = 65_536  # samples from which the scale of features is taken
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Samples:
 
     Attributes
     ----------
-    features : torch.Tensor, shape (n_samples, ...)
+    features : torch.Tensor | StoredRows, shape (n_samples, ...)
         What the front end of the encoder gives.
     labels : ndarray of int, shape (n_samples,)
         Labels, those that are auxiliary last.
@@ -30,7 +33,7 @@ class Samples:
         Whether positives must be of different groups.
     """
 
-    features: torch.Tensor
+    features: torch.Tensor | StoredRows
     labels: np.ndarray
     groups: np.ndarray
     n_labels: int
@@ -59,7 +62,7 @@ class Samples:
         n_labels = int(np.count_nonzero(codes < self.n_labels))
         return replace(
             self,
-            features=self.features[rows],
+            features=take_rows(self.features, rows),
             labels=labels,
             groups=self.groups[rows],
             n_labels=n_labels,
@@ -68,7 +71,13 @@ class Samples:
     def take_labelled(self, rows):
         """Return features and labels of the rows whose label is not auxiliary."""
         rows = rows[self.labels[rows] < self.n_labels]
-        return self.features[rows], self.labels[rows]
+        return take_rows(self.features, rows), self.labels[rows]
+
+    def sample_features(self):
+        """Return features of samples spread over all, which tell their scale."""
+        n_samples = min(len(self.labels), MAX_CALIBRATION)
+        rows = np.linspace(0, len(self.labels) - 1, n_samples).round().astype(int)
+        return torch.as_tensor(self.features[rows])
 
 
 def encode_labels(y, auxiliary):
@@ -172,8 +181,8 @@ class BalancedBatches:
 
     def __iter__(self):
         for _ in range(self.n_batches):
-            rows = torch.from_numpy(self._draw()).to(self.X.device)
-            yield self.X[rows], self.y[rows]
+            rows = self._draw()
+            yield torch.as_tensor(self.X[rows]), self.y[rows]
 
     def _share(self, labels, batch_size):
         """Return labels, how many are in a batch, and how often each."""

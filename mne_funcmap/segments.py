@@ -1,5 +1,6 @@
 """From recordings to arrays of segments of single channels."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import isclose
 
@@ -42,10 +43,119 @@ class Segments:
     sfreq: float
 
 
-def cut_segments(
+@dataclass(frozen=True)
+class SegmentSource:
+    """Recordings that are cut into segments one by one, as they are needed.
+
+    Attributes
+    ----------
+    recordings : list of mne.io.Raw | list of mne.Epochs
+        The recordings, loaded or not.
+    channels : Channels
+        The channels that take part.
+    n_times : int
+        Number of samples of a segment.
+    sfreq : float
+        Sampling rate in Hz.
+    normalize : bool
+        Whether to z-score each channel over its segments.
+    """
+
+    recordings: list
+    channels: Channels
+    n_times: int
+    sfreq: float
+    normalize: bool = False
+
+    def __iter__(self):
+        """Yield the `Segments` of each recording; the next is read meanwhile."""
+        last = len(self.recordings) - 1
+        with ThreadPoolExecutor(1) as ahead:
+            coming = ahead.submit(self.cut, 0)
+            for index in range(last + 1):
+                segments = coming.result()
+                if index < last:
+                    coming = ahead.submit(self.cut, index + 1)
+                yield segments
+
+    def cut(self, index):
+        """Cut a recording.
+
+        Parameters
+        ----------
+        index : int
+            Which one.
+
+        Returns
+        -------
+        segments : Segments
+            Of its channels alone.
+
+        Raises
+        ------
+        ValueError
+            If a channel has no usable segment; all such channels are named, those of
+            the recordings that come later too.
+        """
+        segments = self._cut(index)
+        if not len(self._find_missing(segments)):
+            return segments
+        named = []
+        for later in range(index, len(self.recordings)):
+            missing = self._find_missing(self._cut(later))
+            if len(missing):
+                name = describe(later, self.recordings[later])
+                named.append(f"{name}: {shorten_list(missing)}")
+        raise ValueError(
+            f"No usable segment of {self.n_times / self.sfreq:g} s in these channels, "
+            "where nothing that is long enough is also finite, not flat and not "
+            f"annotated BAD_. {shorten_list(named)}. Add damaged channels to "
+            "recording.info['bads'], or set a shorter duration."
+        )
+
+    def join(self):
+        """Return the `Segments` of all recordings."""
+        parts = list(self)
+        first = np.cumsum([0, *(len(part.channels.pick) for part in parts)])
+        return Segments(
+            np.concatenate([part.data for part in parts]),
+            np.concatenate(
+                [part.channel + at for part, at in zip(parts, first, strict=False)]
+            ),
+            np.concatenate([part.onset for part in parts]),
+            self.channels,
+            self.sfreq,
+        )
+
+    def _cut(self, index):
+        """Cut a recording; channels may be left without a segment."""
+        recording, n_times = self.recordings[index], self.n_times
+        channels = self.channels.of_recording(index)
+        signals = read_signals(recording, channels.pick, n_times)
+        data, channel, onset = [], [], []
+        for row, (signal, usable) in enumerate(
+            zip(signals.data, signals.usable, strict=True)
+        ):
+            start = find_starts(usable, signals.breaks, n_times, n_times)
+            cut, start = _cut_channel(signal, start, n_times, self.normalize)
+            data.append(cut)
+            channel.append(np.full(len(start), row))
+            onset.append(find_onsets(signals, start, self.sfreq))
+        parts = map(np.concatenate, (data, channel, onset))
+        return Segments(*parts, channels, self.sfreq)
+
+    @staticmethod
+    def _find_missing(segments):
+        """Return the names of channels without a segment."""
+        ch_names = segments.channels.ch_name
+        counts = np.bincount(segments.channel, minlength=len(ch_names))
+        return ch_names[counts == 0]
+
+
+def open_segments(
     recordings, *, duration=None, picks=None, y=None, normalize=False, like=None
 ):
-    """Cut recordings into segments of single channels.
+    """Prepare to cut recordings into segments of single channels.
 
     Segments lie end to end inside each usable stretch of time; the last one is
     aligned to the end of the stretch and may overlap the one before. Where a channel
@@ -69,31 +179,35 @@ def cut_segments(
 
     Returns
     -------
-    segments : Segments
-        The segments.
+    source : SegmentSource
+        What cuts them.
 
     Raises
     ------
     ValueError
-        If rates or lengths differ, or a channel has no usable segment.
+        If rates or lengths differ.
     """
     n_times, sfreq = find_segment_length(recordings, duration, like)
     channels = list_channels(recordings, picks=picks, y=y)
-    data, channel, onset = [], [], []
-    for index, recording in enumerate(recordings):
-        rows = np.flatnonzero(channels.recording == index)
-        signals = read_signals(recording, channels.pick[rows], n_times)
-        for row, signal, usable in zip(rows, signals.data, signals.usable, strict=True):
-            start = find_starts(usable, signals.breaks, n_times, n_times)
-            cut, start = _cut_channel(signal, start, n_times, normalize)
-            data.append(cut)
-            channel.append(np.full(len(start), row))
-            onset.append(find_onsets(signals, start, sfreq))
-    channel = np.concatenate(channel)
-    _check_every_channel(recordings, channels, channel, n_times / sfreq)
-    return Segments(
-        np.concatenate(data), channel, np.concatenate(onset), channels, sfreq
-    )
+    return SegmentSource(recordings, channels, n_times, sfreq, normalize)
+
+
+def cut_segments(recordings, **options):
+    """Cut recordings into segments of single channels, all at once.
+
+    Parameters
+    ----------
+    recordings : list of mne.io.Raw | list of mne.Epochs
+        The recordings, all of one sampling rate.
+    **options : dict
+        As for `open_segments`.
+
+    Returns
+    -------
+    segments : Segments
+        The segments.
+    """
+    return open_segments(recordings, **options).join()
 
 
 def find_segment_length(recordings, duration, like, *, param="duration"):
@@ -148,20 +262,3 @@ def _find_inliers(amplitude):
     """Find the amplitudes that are not far from the median."""
     deviation = np.abs(amplitude - np.median(amplitude))
     return deviation <= OUTLIER_LIMIT * 1.4826 * np.median(deviation)
-
-
-def _check_every_channel(recordings, channels, channel, duration):
-    """Raise if a channel has no segment."""
-    missing = np.setdiff1d(np.arange(len(channels.ch_name)), channel)
-    if not len(missing):
-        return
-    named = []
-    for index in np.unique(channels.recording[missing]):
-        ch_names = channels.ch_name[missing[channels.recording[missing] == index]]
-        named.append(f"{describe(index, recordings[index])}: {shorten_list(ch_names)}")
-    raise ValueError(
-        f"No usable segment of {duration:g} s in these channels, where nothing that is "
-        "long enough is also finite, not flat and not annotated BAD_. "
-        f"{shorten_list(named)}. Add damaged channels to recording.info['bads'], or "
-        "set a shorter duration."
-    )

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.signal import spectrogram
 
+from .measured import Measure, by_channel, collect_units
+
 LOWEST = 0.5  # Hz
 HIGHEST = 0.4  # of the sampling rate, where anti-aliasing filters begin
 FINE = {"frame": 4.0, "step": 0.05}  # for the spectrum: 0.25 Hz where it is slow
@@ -11,54 +13,77 @@ FLOOR = 1e-10  # 1/Hz, of the power of a z-scored channel before a logarithm
 CHUNK = 256  # segments that are transformed at a time
 
 
-def compute_spectrum(segments, unit):
-    """Compute log power spectra of z-scored channels.
+def read_spectra(source, features, divide=by_channel, memory=None):
+    """Compute spectral features of units of segments.
 
     Parameters
     ----------
-    segments : Segments
-        Segments of channels, in volts.
-    unit : ndarray of int, shape (n_segments,)
-        What to average over: the channel of each segment, or each by itself. Sorted,
-        from 0 on.
-
-    Returns
-    -------
-    features : ndarray, shape (n_units, n_bands)
-        Log power in 1/Hz, in bands as wide as 5 % of their frequency, and 0.25 Hz at
-        least, from 0.5 Hz to 40 % of the sampling rate.
-    """
-    power = _compute_band_power(segments, **FINE)
-    return np.log(_average(power.mean(axis=2), unit) + FLOOR)
-
-
-def compute_rich_features(segments, unit):
-    """Compute spectra, amplitude, and how band power changes in time.
-
-    Parameters
-    ----------
-    segments : Segments
-        Segments of channels, in volts.
-    unit : ndarray of int, shape (n_segments,)
-        As by `compute_spectrum`.
-
-    Returns
-    -------
-    features : ndarray, shape (n_units, n_features)
-        The log spectrum; log standard deviation in volts; for each of some broad bands
+    source : SegmentSource
+        The recordings.
+    features : "spectrum" | "rich"
+        Log power in 1/Hz of the z-scored channel, in bands as wide as 5 % of their
+        frequency, and 0.25 Hz at least, from 0.5 Hz to 40 % of the sampling rate. Or
+        beside it the log standard deviation in volts, and for each of some broad bands
         the spread of log power over time, and its burstiness, the mean of log power
         minus the log of mean power.
+    divide : callable | None
+        What features are averaged over, as for `collect_units`.
+    memory : None | str | path-like | joblib.Memory
+        Folder in which what was measured is kept.
+
+    Returns
+    -------
+    units : Units
+        With values of shape (n_units, n_features).
     """
-    power = _compute_band_power(segments, **COARSE) + FLOOR
+    measure, describe = FEATURES[features]
+    n_broad = len(_choose_bands(source.n_times, source.sfreq, **COARSE)[0])
+    return collect_units(
+        source,
+        Measure(measure, [features]),
+        divide,
+        finish=lambda measured: describe(measured.numpy(), n_broad),
+        memory=memory,
+    )
+
+
+def _measure_power(segments):
+    """Return power, (n_segments, n_bands)."""
+    return _compute_band_power(segments, **FINE).mean(axis=2).astype(float)
+
+
+def _describe_power(power, n_broad):
+    """Return log power, (n_units, n_bands), of average power."""
+    return np.log(power + FLOOR)
+
+
+def _measure_rich(segments):
+    """Return variance, statistics of broad bands over time, and power.
+
+    The statistics are the means of log power, of its square, and of power.
+    """
+    power = _compute_band_power(segments, **COARSE).astype(float) + FLOOR
     logs = np.log(power)
-    mean = _average(logs.mean(axis=2), unit)
-    deviation = logs - mean[unit][:, :, None]
-    spread = np.sqrt(_average(np.square(deviation).mean(axis=2), unit))
-    burstiness = mean - np.log(_average(power.mean(axis=2), unit))
-    variance = _average(segments.data.var(axis=1, dtype=float), unit)
-    amplitude = np.log(variance)[:, None] / 2
-    spectrum = compute_spectrum(segments, unit)
+    over_time = [values.mean(axis=2) for values in (logs, np.square(logs), power)]
+    variance = segments.data.var(axis=1, dtype=float)[:, None]
+    return np.hstack([variance, *over_time, _measure_power(segments)])
+
+
+def _describe_rich(measured, n_broad):
+    """Return rich features, (n_units, n_features), of averages of measures."""
+    ends = 1 + n_broad * np.arange(4)
+    variance, logs, squares, power, fine = np.split(measured, ends, axis=1)
+    spread = np.sqrt((squares - np.square(logs)).clip(min=0))
+    burstiness = logs - np.log(power)
+    amplitude = np.log(variance) / 2
+    spectrum = _describe_power(fine, n_broad)
     return np.hstack([spectrum, amplitude, spread, burstiness])
+
+
+FEATURES = {
+    "spectrum": (_measure_power, _describe_power),
+    "rich": (_measure_rich, _describe_rich),
+}
 
 
 def make_bands(frequencies, step):
@@ -85,9 +110,8 @@ def make_bands(frequencies, step):
     return member / member.sum(axis=1, keepdims=True)
 
 
-def _compute_band_power(segments, *, frame, step):
-    """Return power over that of the channel, (n_segments, n_bands, n_frames)."""
-    n_times, sfreq = segments.data.shape[1], segments.sfreq
+def _choose_bands(n_times, sfreq, *, frame, step):
+    """Return bands as by `make_bands`, which frequencies these are of, and a frame."""
     n_frame = min(round(frame * sfreq), n_times)
     frequencies = np.fft.rfftfreq(n_frame, 1 / sfreq)
     inside = (frequencies >= LOWEST) & (frequencies <= HIGHEST * sfreq)
@@ -97,6 +121,13 @@ def _compute_band_power(segments, *, frame, step):
             f"{LOWEST:g} and {HIGHEST * sfreq:g} Hz. Set a longer duration."
         )
     bands = make_bands(frequencies[inside], step).astype(np.float32)
+    return bands, inside, n_frame
+
+
+def _compute_band_power(segments, **resolution):
+    """Return power over that of the channel, (n_segments, n_bands, n_frames)."""
+    n_times, sfreq = segments.data.shape[1], segments.sfreq
+    bands, inside, n_frame = _choose_bands(n_times, sfreq, **resolution)
     variance = _average(segments.data.var(axis=1, dtype=float), segments.channel)
     scale = np.sqrt(variance)[segments.channel, None].astype(np.float32)
     pieces = []

@@ -109,7 +109,7 @@ def study_recording(
     """
     name = describe(index, recording)
     rows = pick_labelled(channels, index)
-    of_all = np.flatnonzero(channels.recording == index)
+    has_region = channels.has_region[channels.find_rows(index)]
     ch_names = channels.ch_name[rows]
     check_labelled(ch_names, name)
     signals = read_signals(recording, channels.pick[rows], n_times)
@@ -118,7 +118,7 @@ def study_recording(
         subject=get_subject(recording),
         ch_names=ch_names,
         region=channels.region[rows].astype(str),
-        identity=identity[np.isin(of_all, rows)].astype(np.float32),
+        identity=identity[has_region].astype(np.float32),
         mean=mean,
         scale=scale,
     )
@@ -164,7 +164,7 @@ def view_study(study, piece, channels, index, views, n_times):
         With the scales of the piece, and these views.
     """
     of_piece = study_recording(piece, channels, index, views[0], n_times=n_times)
-    labelled = channels.has_region[channels.recording == index]
+    labelled = channels.has_region[channels.find_rows(index)]
     study = study.rescale(of_piece.mean, of_piece.scale)
     return replace(
         study,

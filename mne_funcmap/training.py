@@ -8,6 +8,8 @@ from sklearn.utils import check_random_state
 from skorch import NeuralNet
 from torch import nn
 
+CHUNK = 4096  # rows that are averaged at a time
+
 
 def resolve_device(device):
     """Return the torch device that a user's choice stands for.
@@ -128,25 +130,32 @@ def draw_seed(random_state):
     return int(check_random_state(random_state).randint(2**31))
 
 
-def average(values, unit):
+def average(values, unit, weights=None):
     """Average rows that belong together.
 
     Parameters
     ----------
-    values : torch.Tensor, shape (n_segments, n)
+    values : torch.Tensor | StoredRows, shape (n_segments, n)
         Rows.
     unit : ndarray of int, shape (n_segments,)
         What each row belongs to, from 0 on, without gaps.
+    weights : ndarray | None, shape (n_segments,)
+        How much each row counts; None stands for equally.
 
     Returns
     -------
     means : torch.Tensor, shape (n_units, n)
         Means.
     """
-    unit = torch.from_numpy(unit)
-    sums = torch.zeros(int(unit.max()) + 1, *values.shape[1:], dtype=torch.float64)
-    sums.index_add_(0, unit, values.double())
-    return (sums / unit.bincount()[:, None]).float()
+    weights = np.ones(len(unit)) if weights is None else weights
+    weights, unit = torch.from_numpy(weights).double(), torch.from_numpy(unit)
+    total = unit.bincount(weights)[:, None]
+    sums = torch.zeros(len(total), *values.shape[1:], dtype=torch.float64)
+    for at in range(0, len(unit), CHUNK):
+        rows = slice(at, at + CHUNK)
+        chunk = torch.as_tensor(values[rows])
+        sums.index_add_(0, unit[rows], weights[rows, None] * chunk)
+    return (sums / total).to(chunk.dtype)
 
 
 def apply_in_chunks(function, values, *, device, chunk=None):

@@ -17,14 +17,13 @@ from mne_funcmap.baselines import (
     UntrainedEmbedder,
     _LinearCrossEntropy,
 )
-from mne_funcmap.segments import cut_segments
+from mne_funcmap.segments import cut_segments, open_segments
 from mne_funcmap.spectra import (
     COARSE,
     FINE,
     FLOOR,
-    compute_rich_features,
-    compute_spectrum,
     make_bands,
+    read_spectra,
 )
 
 SFREQ = 100.0
@@ -56,6 +55,10 @@ def make_recordings(n_subjects=4, *, regions=("A", "A", "B", "B"), gain=1e-5, se
     return recordings
 
 
+def compute_spectrum(recordings, features="spectrum", **options):
+    return read_spectra(open_segments(recordings, **options), features).values
+
+
 def test_spectrum_is_mean_power_of_hann_frames():
     segments = cut_segments(make_recordings(1), duration=4.0)
     demeaned = segments.data - segments.data.mean(axis=1, keepdims=True)
@@ -68,7 +71,7 @@ def test_spectrum_is_mean_power_of_hann_frames():
     inside = (frequencies >= 0.5) & (frequencies <= 40)
     bands = make_bands(frequencies[inside], FINE["step"])
     expected = np.log(bands @ power[channel].mean(0)[inside] / variance + FLOOR)
-    spectrum = compute_spectrum(segments, segments.channel)
+    spectrum = compute_spectrum(make_recordings(1), duration=4.0)
     np.testing.assert_allclose(spectrum[2], expected, rtol=1e-4)
 
 
@@ -83,13 +86,10 @@ def test_bands_are_proportional_and_complete():
 
 
 def test_only_amplitude_sees_the_gain():
-    small, large = (
-        cut_segments(make_recordings(1, gain=gain), duration=4.0)
-        for gain in (1e-5, 3e-5)
-    )
-    spectra = [compute_spectrum(part, part.channel) for part in (small, large)]
+    parts = [make_recordings(1, gain=gain) for gain in (1e-5, 3e-5)]
+    spectra = [compute_spectrum(part, duration=4.0) for part in parts]
     np.testing.assert_allclose(*spectra, atol=1e-4)
-    rich = [compute_rich_features(part, part.channel) for part in (small, large)]
+    rich = [compute_spectrum(part, "rich", duration=4.0) for part in parts]
     difference = rich[1] - rich[0]
     amplitude = spectra[0].shape[1]
     np.testing.assert_allclose(difference[:, amplitude], np.log(3), atol=1e-4)
@@ -101,15 +101,13 @@ def test_bursts_are_seen():
     line = 1e-4 * np.sin(2 * np.pi * 25 * raw.times)
     lines = [line, line * (raw.times % 4 < 2)]
     parts = [
-        cut_segments(
-            [mne.io.RawArray(raw.get_data() + added, raw.info, verbose=False)],
-            duration=12.0,
-        )
+        [mne.io.RawArray(raw.get_data() + added, raw.info, verbose=False)]
         for added in lines
     ]
-    n_spectrum = compute_spectrum(parts[0], parts[0].channel).shape[1]
+    n_spectrum = compute_spectrum(parts[0], duration=12.0).shape[1]
     steady, bursty = (
-        compute_rich_features(part, part.channel)[0, n_spectrum + 1 :] for part in parts
+        compute_spectrum(part, "rich", duration=12.0)[0, n_spectrum + 1 :]
+        for part in parts
     )
     n_bands = len(steady) // 2
     frequencies = np.arange(1, 41.0)

@@ -1,46 +1,45 @@
 import numpy as np
 import pytest
-import torch
 
 import mne_funcmap as mf
 from mne_funcmap.baselines import SupervisedNetwork
-from mne_funcmap.context import find_context
+from mne_funcmap.context import pool, share_power, weigh_near
 
 
 @pytest.fixture
 def segments():
     generator = np.random.default_rng(0)
     signal, other = generator.standard_normal((2, 2, 200))
-    # two channels with one signal, another, and one of another recording
-    data = [*signal, *-2 * signal, *other, other[0]]
-    channel, onset = [0, 0, 1, 1, 2, 2, 3], [0, 1, 0, 1, 0, 1, 0]
-    recording = np.array([0, 0, 0, 1])
-    return np.float32(data), np.array(channel), np.array(onset, float), recording
+    # two channels with one signal, and another
+    data = np.float32([*signal, *-2 * signal, *other])
+    return data, np.array([0, 0, 1, 1, 2, 2]), np.array([0.0, 1, 0, 1, 0, 1])
 
 
 def test_near_channels_share_their_signal(segments):
-    near = find_context(*segments).near.toarray()
+    near = weigh_near(share_power(*segments))
     np.testing.assert_allclose(near.sum(axis=1), 1, rtol=1e-6)
     np.testing.assert_allclose(near[0, 1] / near[0, 0], 30, rtol=1e-5)
     assert near[0, 2] < near[0, 0]
-    np.testing.assert_array_equal(near[3], [0, 0, 0, 1])
 
 
 def test_channels_without_common_time_are_not_near(segments):
-    data, channel, onset, recording = segments
-    context = find_context(data, channel, onset + 10 * (channel == 2), recording)
-    np.testing.assert_array_equal(context.near.toarray()[2], [0, 0, 1, 0])
+    data, channel, onset = segments
+    near = weigh_near(share_power(data, channel, onset + 10 * (channel == 2)))
+    np.testing.assert_array_equal(near[2], [0, 0, 1])
 
 
-def test_join(segments):
-    context = find_context(*segments)
-    features = torch.arange(7.0)[:, None]
-    joined = context.join(features, segments[1])
-    np.testing.assert_allclose(joined[:3, 1], 2.5, rtol=1e-6)
-    np.testing.assert_allclose(joined[3], [6, 6, 1 / 6], rtol=1e-6)
-    np.testing.assert_allclose(joined[:3, 2], 3 / 8, rtol=1e-6)
-    single = context.join(features, np.arange(7))
-    assert single.shape == (7, 3)
+def test_pool(segments):
+    _, channel, _ = segments
+    features = np.arange(6, dtype=np.float32)[:, None]
+    shared = share_power(*segments)
+    np.testing.assert_allclose(pool(features, channel)[:, 0], [0.5, 2.5, 4.5])
+    joined = pool(features, channel, channel, shared).numpy()
+    near = weigh_near(shared) @ [0.5, 2.5, 4.5]
+    np.testing.assert_allclose(joined[:, 0], ([0.5, 2.5, 4.5] + near) / 2, rtol=1e-6)
+    np.testing.assert_allclose(joined[:, 1], 2.5, rtol=1e-6)
+    np.testing.assert_allclose(joined[:, 2], 3 / 8, rtol=1e-6)
+    single = pool(features, np.arange(6), channel, shared).numpy()
+    assert single.shape == (6, 3)
     np.testing.assert_allclose((single[0] + single[1]) / 2, joined[0], rtol=1e-6)
 
 

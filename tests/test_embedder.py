@@ -23,6 +23,7 @@ from torch import nn
 import mne_funcmap as mf
 from mne_funcmap.baselines import UntrainedEmbedder
 from mne_funcmap.nets.embedding import Embedding
+from mne_funcmap.positives import halve_unlabelled
 
 SFREQ = 400.0
 REGIONS = ["GPi", "Motor", "STN", "VIM", "VO"]
@@ -376,28 +377,28 @@ def test_positives_both_is_either_where_all_is_known_or_nothing(recordings):
 
 def test_unlabelled_channels_are_trained_on_in_halves(recordings, monkeypatch):
     seen = []
-    fit = mf.SegmentEmbedder.fit
+    fit = mf.SegmentEmbedder.fit_features
     monkeypatch.setattr(
         mf.SegmentEmbedder,
-        "fit",
+        "fit_features",
         lambda self, *args, **kwargs: (
             seen.append((args, kwargs)) or fit(self, *args, **kwargs)
         ),
     )
     y = [{"GPi1": "GPi", "VO1": "VO", "VO2": "VO"} for _ in recordings]
     make_embedder(positives="both", duration=4.0).fit(recordings, y)
-    ((_, labels), others), *_ = seen
-    units, auxiliary = others["units"], others["auxiliary"]
-    assert auxiliary.sum() == 3 * 7 * 5
+    (((features, labels), others),) = seen
+    auxiliary = others["auxiliary"]
+    assert len(features) == len(labels)
+    assert auxiliary.sum() == 3 * 7 * 2
     assert all(label.startswith("channel ") for label in labels[auxiliary])
-    assert set(labels[~auxiliary]) == {"GPi", "VO"}
-    # five segments: of a labelled channel together, else three and two
-    sizes = [
-        np.unique(units[rows], return_counts=True)[1]
-        for rows in (~auxiliary, auxiliary)
-    ]
-    assert sizes[0].tolist() == [5] * 9
-    assert sizes[1].tolist() == [3, 2] * 21
+    assert sorted(labels[~auxiliary]) == ["GPi"] * 3 + ["VO"] * 6
+
+
+def test_halves():
+    channel = np.repeat([0, 1, 2], [5, 4, 3])
+    unit = halve_unlabelled(channel, np.array([False, True, False]))
+    assert unit.tolist() == [0, 0, 0, 1, 1, 2, 2, 2, 2, 3, 3, 4]
 
 
 @pytest.mark.parametrize("duration", [1.0, 2.0])

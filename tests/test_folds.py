@@ -10,7 +10,8 @@ from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut
 import mne_funcmap as mf
 from mne_funcmap import folds as folds_module
 from mne_funcmap.evaluation import cross_val_regions
-from mne_funcmap.folds import fingerprint, make_folds, split_recordings
+from mne_funcmap.folds import make_folds, split_recordings
+from mne_funcmap.keeping import fingerprint, fingerprint_signals
 from mne_funcmap.permutation import permutation_test
 from mne_funcmap.reconstruction_scores import cross_val_reconstruct
 
@@ -218,7 +219,7 @@ def test_scores_of_reconstruction_are_kept(folder):
     assert_array_equal(differs, first["recording"] == 0)
 
 
-def test_without_memory_nothing_is_hashed(monkeypatch):
+def test_without_memory_no_model_is_kept(monkeypatch):
     def refuse(recording):
         raise AssertionError("hashed")
 
@@ -232,14 +233,49 @@ def test_without_memory_nothing_is_hashed(monkeypatch):
 # Fingerprints
 
 
-def test_fingerprint_is_of_what_is_there_not_of_where_it_is(tmp_path):
+def test_fingerprint_of_a_loaded_recording_is_of_its_samples():
+    raw, other = make_recordings(1)[0], make_recordings(1)[0]
+    assert fingerprint(raw) == fingerprint(other)
+    other._data[0, 150] += 1
+    assert fingerprint(raw) != fingerprint(other)
+
+
+def test_fingerprint_of_others_is_of_their_files(tmp_path, monkeypatch):
     raw = make_recordings(1)[0]
     path = tmp_path / "a_raw.fif"
     raw.save(path, fmt="double", verbose="error")
     lazy = mne.io.read_raw_fif(path, verbose="error")
-    assert fingerprint(lazy) == fingerprint(lazy.copy().load_data())
+    with monkeypatch.context() as patch:
+        patch.setattr(mne.io.BaseRaw, "get_data", None)  # nothing is read
+        before = fingerprint(lazy)
+        assert before == fingerprint(mne.io.read_raw_fif(path, verbose="error"))
+        assert before != fingerprint(lazy.copy().crop(0, 2))
+        assert not lazy.preload
+    changed = raw.copy()
+    changed._data[0, 150] += 1
+    changed.save(path, fmt="double", overwrite=True, verbose="error")
+    assert before != fingerprint(mne.io.read_raw_fif(path, verbose="error"))
+
+
+def test_fingerprint_of_projected_recordings_is_of_their_samples(tmp_path):
+    raw = make_recordings(1)[0]
+    path = tmp_path / "a_raw.fif"
+    raw.save(path, fmt="double", verbose="error")
+    lazy = mne.io.read_raw_fif(path, verbose="error")
+    before = fingerprint_signals(lazy)
+    lazy.set_eeg_reference("average", projection=True, ch_type="seeg", verbose="error")
+    lazy.apply_proj(verbose="error")
     assert not lazy.preload
-    assert fingerprint(raw) == fingerprint(raw.copy())
+    assert fingerprint_signals(lazy) != before
+
+
+def test_fingerprint_of_signals_does_not_see_regions():
+    raw, other = make_recordings(1)[0], make_recordings(1)[0]
+    mf.set_regions(other, dict.fromkeys(other.ch_names[:1], "elsewhere"))
+    assert fingerprint(raw) != fingerprint(other)
+    assert fingerprint_signals(raw) == fingerprint_signals(other)
+    other.annotations.append(1.0, 0.5, "BAD_twitch")
+    assert fingerprint_signals(raw) != fingerprint_signals(other)
 
 
 def test_fingerprint_tells_when_annotations_are():

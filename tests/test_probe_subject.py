@@ -13,7 +13,8 @@ from mne_funcmap.probes.embeddings import embed_held_out
 from mne_funcmap.probes.features import SpectrumTransformer
 from mne_funcmap.probes.subject import centre_regions, predict_parts, probe_subject
 from mne_funcmap.recordings import list_channels
-from mne_funcmap.spectra import compute_spectrum
+from mne_funcmap.segments import open_segments
+from mne_funcmap.spectra import read_spectra
 from mne_funcmap.splits import number_parts
 
 CV = GroupKFold(2)
@@ -164,15 +165,15 @@ def test_y_instead_of_annotations(recordings):
 
 def test_spectra_are_those_of_the_baseline(recordings):
     fitted = SpectrumTransformer().fit(recordings[:2])
-    segments = fitted._cut(recordings[:2])
-    features = compute_spectrum(segments, segments.channel)
+    source = open_segments(recordings[:2])
+    features = read_spectra(source, "spectrum").values
     found = np.concatenate(fitted.transform(recordings[:2]))
     scale = features.std(axis=0)
     np.testing.assert_allclose(
         found, (features - features.mean(axis=0)) / scale, atol=1e-4
     )
     frame = fitted.embed_segments(recordings[:2])
-    assert len(frame) == len(segments.channel)
+    assert len(frame) == len(source.join().channel)
 
 
 def test_segments_belong_to_their_channels(recordings):

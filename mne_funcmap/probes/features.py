@@ -6,10 +6,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ..baselines import FEATURES
 from ..classification import make_frame, split_channels
 from ..recordings import check_recordings
-from ..segments import cut_segments
+from ..segments import open_segments
+from ..spectra import FEATURES, read_spectra
 
 
 class SpectrumTransformer(TransformerMixin, BaseEstimator):
@@ -63,9 +63,9 @@ class SpectrumTransformer(TransformerMixin, BaseEstimator):
             The fitted transformer.
         """
         self._validate_params()
-        segments = self._cut(X)
-        self.n_times_, self.sfreq_ = segments.data.shape[1], segments.sfreq
-        features = FEATURES[self.features](segments, segments.channel)
+        source = self._open(X)
+        self.n_times_, self.sfreq_ = source.n_times, source.sfreq
+        features = read_spectra(source, self.features).values
         self.scaler_ = StandardScaler().fit(features)
         return self
 
@@ -83,8 +83,9 @@ class SpectrumTransformer(TransformerMixin, BaseEstimator):
             Standardized features; one item for each recording.
         """
         check_is_fitted(self)
-        segments = self._cut(X, like=(self.n_times_, self.sfreq_))
-        return split_channels(self._describe(segments, segments.channel), segments)
+        source = self._open(X, like=(self.n_times_, self.sfreq_))
+        values = self._standardize(read_spectra(source, self.features))
+        return split_channels(values, source.channels)
 
     def embed_segments(self, X):
         """Describe every segment by itself.
@@ -100,24 +101,24 @@ class SpectrumTransformer(TransformerMixin, BaseEstimator):
             As by :meth:`~mne_funcmap.FunctionalEmbedder.embed_segments`.
         """
         check_is_fitted(self)
-        segments = self._cut(X, like=(self.n_times_, self.sfreq_))
-        rows = segments.channel
-        values = self._describe(segments, np.arange(len(rows)))
+        source = self._open(X, like=(self.n_times_, self.sfreq_))
+        found = read_spectra(source, self.features, None)
+        values = self._standardize(found)
         components = {f"c{i}": column for i, column in enumerate(values.T)}
-        return make_frame(segments.channels, rows, onset=segments.onset, **components)
+        columns = {"onset": found.onset} | components
+        return make_frame(source.channels, found.channel, **columns)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         return tags
 
-    def _cut(self, X, like=None):
-        """Cut recordings into segments."""
-        return cut_segments(
+    def _open(self, X, like=None):
+        """Prepare to cut recordings into segments."""
+        return open_segments(
             check_recordings(X), duration=self.duration, picks=self.picks, like=like
         )
 
-    def _describe(self, segments, unit):
-        """Return standardized features of units of segments."""
-        features = FEATURES[self.features](segments, unit)
-        return self.scaler_.transform(features).astype(np.float32)
+    def _standardize(self, units):
+        """Return standardized features, (n_units, n_features)."""
+        return self.scaler_.transform(units.values).astype(np.float32)

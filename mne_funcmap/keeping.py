@@ -1,0 +1,145 @@
+"""What is kept of recordings on disk: where, and how they are told apart."""
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+import joblib
+from mne import BaseEpochs
+from sklearn.utils.validation import check_memory
+
+from .subjects import get_subject
+
+# where features are kept unless somebody says so, and fingerprints that are known
+_KEPT = ContextVar("kept", default=(None, {}))
+
+
+@contextmanager
+def features_kept(memory, recordings, fingerprints):
+    """Keep features of recordings, which nobody changes meanwhile, in a folder.
+
+    Parameters
+    ----------
+    memory : str | joblib.Memory
+        The folder, for estimators that have none of their own.
+    recordings : list of mne.io.Raw | list of mne.Epochs
+        The recordings.
+    fingerprints : list of str
+        As by `fingerprint_signals`, which need not be computed again.
+    """
+    known = {id(one): text for one, text in zip(recordings, fingerprints, strict=True)}
+    token = _KEPT.set((memory, known))
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+
+
+def open_memory(memory):
+    """Return a joblib Memory.
+
+    Parameters
+    ----------
+    memory : None | str | path-like | joblib.Memory
+        A folder, or nothing: then that of `features_kept`, if there is one.
+
+    Returns
+    -------
+    memory : joblib.Memory
+        Keeps nothing, if there is no folder.
+    """
+    memory = _KEPT.get()[0] if memory is None else memory
+    return check_memory(str(memory) if hasattr(memory, "__fspath__") else memory)
+
+
+def fingerprint(recording):
+    """Return a text that another recording does not have.
+
+    Parameters
+    ----------
+    recording : mne.io.Raw | mne.Epochs
+        The recording.
+
+    Returns
+    -------
+    digest : str
+        Of its signals, channels, positions, subject and annotations.
+    """
+    montage = recording.get_montage()
+    return joblib.hash(
+        [
+            fingerprint_signals(recording),
+            recording.info["bads"],
+            recording.info["line_freq"],
+            recording.info["description"],
+            get_subject(recording),
+            _list_marks(recording),
+            montage and montage.get_positions(),
+        ]
+    )
+
+
+def fingerprint_signals(recording):
+    """Return a text that a recording with other signals does not have.
+
+    Parameters
+    ----------
+    recording : mne.io.Raw | mne.Epochs
+        The recording.
+
+    Returns
+    -------
+    digest : str
+        Of the samples, or of path, size and time of the files of a recording that is
+        not loaded; of its clock, channels, and what annotations call bad. Regions,
+        positions and the subject are no part of it.
+    """
+    known = _KEPT.get()[1].get(id(recording))
+    if known is not None:
+        return known
+    if isinstance(recording, BaseEpochs):
+        # the first reading drops bad epochs in place, which must not reach the user
+        recording = recording.copy().drop_bad(verbose="error")
+        clock = [recording.events[:, 0], recording._raw_sfreq]
+    else:
+        clock = [recording.first_time]
+    bad = [
+        mark
+        for mark in _list_marks(recording)
+        if mark[2].lower().startswith(("bad", "edge boundary"))
+    ]
+    return joblib.hash(
+        [
+            _list_files(recording) or recording.get_data(),
+            recording.info["sfreq"],
+            recording.ch_names,
+            recording.get_channel_types(),
+            recording.times[[0, -1]],
+            clock,
+            bad,
+        ]
+    )
+
+
+def _list_files(recording):
+    """Return what tells the files of a recording apart, if it is as they are."""
+    if recording.preload or isinstance(recording, BaseEpochs) or recording.proj:
+        return []
+    files = [Path(name) for name in recording.filenames if name is not None]
+    if not files or getattr(recording, "comp", None) is not None:
+        return []
+    stats = [(str(file.resolve()), file.stat()) for file in files]
+    span = [recording._first_samps.tolist(), recording._last_samps.tolist()]
+    return [(name, one.st_size, one.st_mtime_ns) for name, one in stats] + span
+
+
+def _list_marks(recording):
+    """Return the annotations of a recording: begin, duration, text, channels."""
+    notes = recording.annotations
+    if notes is None:
+        return []
+    columns = (notes.onset, notes.duration, notes.description, notes.ch_names)
+    return [
+        (float(onset), float(duration), str(text), list(names))
+        for onset, duration, text, names in zip(*columns, strict=True)
+    ]
