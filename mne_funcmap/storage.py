@@ -21,8 +21,12 @@ class RowFile:
     """
 
     def __init__(self, folder=None):
-        # it is closed, and gone, with the last rows that are read from it
         self.file = tempfile.TemporaryFile(dir=folder, prefix="mne_funcmap-")  # noqa: SIM115
+
+    def __del__(self):
+        """Close the file, which is then gone, with the last rows that need it."""
+        if hasattr(self, "file"):
+            self.file.close()
 
     def append(self, rows):
         """Write an array, and return where it is.
@@ -40,7 +44,7 @@ class RowFile:
         offset = self.file.seek(0, 2)
         np.ascontiguousarray(rows).tofile(self.file)
         self.file.flush()
-        return StoredRows(self.file, offset, rows.shape, rows.dtype)
+        return StoredRows(self, offset, rows.shape, rows.dtype)
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class StoredRows:
 
     Attributes
     ----------
-    file : file object
+    store : RowFile
         The file.
     offset : int
         Where in the file they begin, in bytes.
@@ -61,7 +65,7 @@ class StoredRows:
         Which of them; None stands for all.
     """
 
-    file: object
+    store: RowFile
     offset: int
     whole: tuple
     dtype: np.dtype
@@ -81,7 +85,7 @@ class StoredRows:
             return np.empty(self.whole, self.dtype)[:0]
         chosen = rows if self.rows is None else self.rows[rows]
         # mapped anew each time: what was read before is not counted as ours
-        mapped = np.memmap(self.file, self.dtype, "r", self.offset, self.whole)
+        mapped = np.memmap(self.store.file, self.dtype, "r", self.offset, self.whole)
         return np.array(mapped[chosen])
 
     def take(self, rows):
