@@ -3,11 +3,13 @@
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import joblib
 from mne import BaseEpochs
 from sklearn.utils.validation import check_memory
 
+from .storage import RowFile
 from .subjects import get_subject
 
 # where features are kept unless somebody says so, and fingerprints that are known
@@ -35,6 +37,25 @@ def features_kept(memory, recordings, fingerprints):
         _KEPT.reset(token)
 
 
+@contextmanager
+def features_kept_meanwhile(recordings, memory=None):
+    """Keep features of recordings as long as something is done with them.
+
+    Parameters
+    ----------
+    recordings : list of mne.io.Raw | list of mne.Epochs
+        The recordings, which nobody changes meanwhile.
+    memory : None | str | path-like | joblib.Memory
+        The folder; None stands for that of `features_kept`, or a temporary one.
+    """
+    memory = open_memory(memory)
+    fingerprints = [*map(fingerprint_signals, recordings)]
+    with TemporaryDirectory(prefix="mne_funcmap-") as folder:
+        kept = folder if memory.location is None else memory
+        with features_kept(kept, recordings, fingerprints):
+            yield
+
+
 def open_memory(memory):
     """Return a joblib Memory.
 
@@ -50,6 +71,26 @@ def open_memory(memory):
     """
     memory = _KEPT.get()[0] if memory is None else memory
     return check_memory(str(memory) if hasattr(memory, "__fspath__") else memory)
+
+
+def open_file(memory):
+    """Return a file for rows.
+
+    Parameters
+    ----------
+    memory : None | str | path-like | joblib.Memory
+        In which folder it is, as for `open_memory`; else it is where the system keeps
+        temporary files.
+
+    Returns
+    -------
+    file : RowFile
+        The file, which vanishes when nobody uses it.
+    """
+    folder = open_memory(memory).location
+    if folder is not None:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    return RowFile(folder)
 
 
 def fingerprint(recording):

@@ -1,6 +1,6 @@
 """Training of the linear path, and of how it adapts."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -10,9 +10,10 @@ from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping, GradientNormClipping, LRScheduler
 
 from .adaptation import WeightPrior, adapt_weights, choose_factor, learn_prior
-from .moments import MomentLoss, join_parts
+from .moments import MomentLoss
 from .nets.mixing import FilterBank, LinearPath
 from .settings import Settings
+from .studies import join_study
 from .training import check_trained, seeded_torch
 from .withholding import WithheldBatches, WithheldScore
 
@@ -57,7 +58,7 @@ class LinearFit:
             The trained net.
         """
         settings, recipe = self.settings, self.recipe
-        regions = self.withhold(_join_studies(studies), settings.seed)
+        regions = self.withhold([*map(join_study, studies)], settings.seed)
         n_batches = WithheldBatches.count(len(regions), recipe["batch_size"])
         schedule = LRScheduler(
             torch.optim.lr_scheduler.OneCycleLR,
@@ -115,7 +116,7 @@ class LinearFit:
         n_epochs : int
             The number of that epoch.
         """
-        regions = self.withhold(_join_studies(valid))
+        regions = self.withhold([*map(join_study, valid)])
         stop = EarlyStopping(
             "valid_r",
             lower_is_better=False,
@@ -240,8 +241,3 @@ def _thin_out(net, study, is_target):
         kept += rows[places.round().astype(int)].tolist()
     study, is_target = study.take(study.ch_names[kept]), is_target[kept]
     return study, is_target, read_weights(net, study, is_target)
-
-
-def _join_studies(studies):
-    """Return studies whose parts are joined into one."""
-    return [replace(study, parts=(join_parts(study.parts),)) for study in studies]

@@ -5,14 +5,13 @@ kept in a folder, for other folds, models and calls.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from . import __version__
 from .context import pool, share_power
-from .keeping import fingerprint_signals, open_memory
-from .storage import RowFile, StoredRows, join_stored
+from .keeping import fingerprint_signals, open_file, open_memory
+from .storage import StoredRows, join_stored
 
 
 @dataclass(frozen=True)
@@ -105,10 +104,7 @@ def collect_units(source, measure, divide, *, finish=None, memory=None, stored=F
     units : Units
         Those of all recordings, in order.
     """
-    memory = open_memory(memory)
-    if stored and memory.location is not None:
-        Path(memory.location).mkdir(parents=True, exist_ok=True)
-    file = RowFile(memory.location) if stored else None
+    file = open_file(memory) if stored else None
     parts = []
     for index, measured in enumerate(_measure_recordings(source, measure, memory)):
         rows = source.channels.find_rows(index)
@@ -139,6 +135,7 @@ def by_channel(channel, has_region):
 
 def _measure_recordings(source, measure, memory):
     """Yield what is measured of each recording."""
+    memory = open_memory(memory)
     if memory.location is None or measure.key is None:
         for segments in source:
             yield _measure_segments(segments, measure)

@@ -5,8 +5,12 @@ the weights. Training on moments instead of windows is exact, and takes the same
 for a second of signal as for a day.
 """
 
+from dataclasses import dataclass, replace
+
 import torch
 from torch import nn
+
+from .storage import StoredRows
 
 CHUNK = 64  # windows filtered at a time
 
@@ -36,12 +40,88 @@ def compute_moments(windows, bank):
     return total.view(n_channels, bank.n_filters, n_channels, bank.n_filters)
 
 
+@dataclass(frozen=True)
+class StoredMoments:
+    """Moments in a file.
+
+    Attributes
+    ----------
+    rows : StoredRows, shape (1, n_channels, n_filters, n_channels, n_filters)
+        Where they are.
+    ratio : torch.Tensor | None, shape (n_channels,)
+        By what channels are to be multiplied; None stands for nothing.
+    """
+
+    rows: StoredRows
+    ratio: torch.Tensor | None = None
+
+
+def keep_moments(moments, store):
+    """Write moments to a file, if there is one.
+
+    Parameters
+    ----------
+    moments : torch.Tensor, shape (n_channels, n_filters, n_channels, n_filters)
+        The moments.
+    store : RowFile | None
+        The file.
+
+    Returns
+    -------
+    moments : torch.Tensor | StoredMoments
+        The same.
+    """
+    if store is None:
+        return moments
+    return StoredMoments(store.append(moments[None].numpy()))
+
+
+def read_moments(moments):
+    """Return moments, from their file if they are in one.
+
+    Parameters
+    ----------
+    moments : torch.Tensor | StoredMoments
+        The moments.
+
+    Returns
+    -------
+    moments : torch.Tensor, shape (n_channels, n_filters, n_channels, n_filters)
+        The same.
+    """
+    if isinstance(moments, torch.Tensor):
+        return moments
+    values = torch.from_numpy(moments.rows[0])
+    return values if moments.ratio is None else rescale_moments(values, moments.ratio)
+
+
+def rescale_moments(moments, ratio):
+    """Return the moments of channels that are multiplied.
+
+    Parameters
+    ----------
+    moments : torch.Tensor | StoredMoments
+        The moments.
+    ratio : torch.Tensor, shape (n_channels,)
+        By what.
+
+    Returns
+    -------
+    moments : torch.Tensor | StoredMoments
+        In the file as before, if they are in one.
+    """
+    if isinstance(moments, torch.Tensor):
+        return moments * (ratio[:, None, None, None] * ratio[:, None])
+    before = 1.0 if moments.ratio is None else moments.ratio
+    return replace(moments, ratio=before * ratio)
+
+
 def join_parts(parts):
     """Return the moments of parts of a recording together.
 
     Parameters
     ----------
-    parts : list of tuple of (torch.Tensor, float)
+    parts : list of tuple of (torch.Tensor | StoredMoments, float)
         Moments and seconds of each.
 
     Returns
@@ -52,7 +132,8 @@ def join_parts(parts):
         The sum.
     """
     seconds = sum(of_part for _, of_part in parts)
-    return sum(moments * (of_part / seconds) for moments, of_part in parts), seconds
+    shares = (read_moments(moments) * (of_part / seconds) for moments, of_part in parts)
+    return sum(shares), seconds
 
 
 def score_moments(weights, moments, targets, centre):

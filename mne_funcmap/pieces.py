@@ -4,6 +4,7 @@ import numpy as np
 from mne import BaseEpochs
 
 from .labelled import check_labelled
+from .recordings import crop_copy
 from .signals import blame_channels, find_windows, read_signals
 from .subjects import describe
 
@@ -118,4 +119,4 @@ def _crop(recording, start, n_times):
             start // n_samples : (start + n_times) // n_samples
         ].load_data()
     sfreq = recording.info["sfreq"]
-    return recording.copy().crop(start / sfreq, (start + n_times - 1) / sfreq)
+    return crop_copy(recording, start / sfreq, (start + n_times - 1) / sfreq)

@@ -1,19 +1,26 @@
 """Filtering, resampling and re-referencing of lists of recordings."""
 
+import contextlib
 import logging
 import re
 from numbers import Integral, Real
+from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import joblib
 import mne
 import numpy as np
 from joblib import Parallel, delayed
 from mne import BaseEpochs
 from mne.filter import notch_filter
-from mne.io import BaseRaw
+from mne.io import BaseRaw, read_raw_fif
 from mne.utils import logger, use_log_level
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval
 
+from . import __version__
+from .keeping import fingerprint
 from .regions import check_renamed, get_regions, set_regions
 from .subjects import describe, shorten_list
 
@@ -40,6 +47,10 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
     reference : None | "average" | "bipolar" | str | list of str
         The new reference: the average of the good channels of each type; the next
         contact of the same shaft; or the mean of the channels named. See Notes.
+    memory : None | str | path-like
+        Folder in which preprocessed recordings are kept, as FIF files in single
+        precision. What is returned is then not loaded, and a recording that is there is
+        not processed again. None keeps all of them in memory.
     n_jobs : int | None
         The number of recordings that are processed in parallel, as in joblib.
 
@@ -83,6 +94,7 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
         "h_freq": [POSITIVE, None],
         "sfreq": [POSITIVE, None],
         "reference": [str, list, None],
+        "memory": [str, PathLike, None],
         "n_jobs": [Integral, None],
     }
 
@@ -93,6 +105,7 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
         h_freq=None,
         sfreq=None,
         reference=None,
+        memory=None,
         n_jobs=None,
     ):
         self.notch = notch
@@ -100,6 +113,7 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
         self.h_freq = h_freq
         self.sfreq = sfreq
         self.reference = reference
+        self.memory = memory
         self.n_jobs = n_jobs
 
     def fit(self, X, y=None):
@@ -139,7 +153,8 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
         Returns
         -------
         X_new : list of mne.io.Raw | list of mne.Epochs
-            One preprocessed copy, with its data loaded, for each recording.
+            One preprocessed copy for each recording, with its data loaded unless there
+            is a folder.
 
         Raises
         ------
@@ -151,15 +166,15 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
         """
         # a long list would otherwise drown the log in filter designs
         log_level = max(logger.level, logging.WARNING)
+        steps = {
+            "reference": self.reference,
+            "notch": self.notch,
+            "band": (self.l_freq, self.h_freq),
+            "sfreq": self.sfreq,
+        }
         return Parallel(n_jobs=self.n_jobs)(
-            delayed(_preprocess)(
-                recording,
-                name=describe(index, recording),
-                reference=self.reference,
-                notch=self.notch,
-                band=(self.l_freq, self.h_freq),
-                sfreq=self.sfreq,
-                log_level=log_level,
+            delayed(_preprocess_once)(
+                recording, describe(index, recording), steps, log_level, self.memory
             )
             for index, recording in enumerate(self._check(X))
         )
@@ -222,20 +237,48 @@ def _as_list(names):
     return [names] if isinstance(names, str) else names
 
 
-def _preprocess(recording, *, name, reference, notch, band, sfreq, log_level):
+def _preprocess_once(recording, name, steps, log_level, memory):
+    """Preprocess a copy of a recording, or find the one in the folder."""
+    with use_log_level(log_level):
+        if memory is None:
+            return _preprocess(recording, name, **steps)
+        key = joblib.hash([__version__, mne.__version__, fingerprint(recording), steps])
+        is_epochs = isinstance(recording, BaseEpochs)
+        path = Path(memory) / key / f"preprocessed_{'epo' if is_epochs else 'raw'}.fif"
+        if not path.exists():
+            _write(_preprocess(recording, name, **steps), path)
+        return (mne.read_epochs if is_epochs else read_raw_fif)(path, preload=False)
+
+
+def _write(inst, path):
+    """Write a recording to a file in a new folder, which appears when it is complete.
+
+    MNE splits large recordings over several files, none of which may be missing.
+    """
+    folder = path.parent
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent) as unfinished:
+        place = Path(unfinished) / folder.name
+        place.mkdir()
+        inst.save(place / path.name, fmt="single")
+        # another process may have been faster
+        with contextlib.suppress(OSError):
+            place.rename(folder)
+
+
+def _preprocess(recording, name, *, reference, notch, band, sfreq):
     """Preprocess a copy of one recording."""
     l_freq, h_freq = band
-    with use_log_level(log_level):
-        inst = recording.copy().load_data()
-        _check_finite(inst, name)
-        if reference is not None:
-            inst = _rereference(inst, reference, name)
-        if notch:
-            _apply_notch(inst, _find_harmonics(inst.info, notch, h_freq, sfreq))
-        if l_freq is not None or h_freq is not None:
-            inst.filter(l_freq, h_freq)
-        if sfreq is not None:
-            inst.resample(sfreq)
+    inst = recording.copy().load_data()
+    _check_finite(inst, name)
+    if reference is not None:
+        inst = _rereference(inst, reference, name)
+    if notch:
+        _apply_notch(inst, _find_harmonics(inst.info, notch, h_freq, sfreq))
+    if l_freq is not None or h_freq is not None:
+        inst.filter(l_freq, h_freq)
+    if sfreq is not None:
+        inst.resample(sfreq)
     return inst
 
 

@@ -12,6 +12,7 @@ from .default_models import (
     make_reconstructors,
 )
 from .folds import make_folds
+from .recordings import crop_copy
 from .resampling import compare_models, describe, weigh_subjects
 from .subjects import get_subject
 
@@ -351,8 +352,8 @@ def split_begin(recording, seconds):
             f"channels are, got {recording!r}. Leave it out, or set other seconds."
         )
     step = 1 / recording.info["sfreq"]
-    begin = recording.copy().crop(0, seconds - step)
-    return begin, recording.copy().crop(seconds)
+    begin = crop_copy(recording, 0, seconds - step)
+    return begin, crop_copy(recording, seconds)
 
 
 def _can_adapt(model, recordings):

@@ -12,8 +12,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .adaptation import N_PARTS
+from .classification import MEMORY_CONSTRAINT
 from .holding_out import choose_split
 from .identity_union import counts_channels, make_identity
+from .keeping import features_kept_meanwhile, open_file
 from .labelled import list_labelled, pick_labelled
 from .linear_fit import read_adapted_weights, read_weights
 from .model_files import (
@@ -46,6 +48,8 @@ from .signals import blame_channels, read_signals
 from .studies import (
     cut_study,
     group_studies,
+    rescale_windows,
+    study_training,
     view_study,
 )
 from .subjects import describe, get_subjects, shorten_list
@@ -107,6 +111,9 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
     picks : None | str | list of str
         Channel types, or names, that take part; None stands for good sEEG, ECoG, DBS
         and EEG channels. Channels without a region take no part.
+    memory : None | str | path-like | joblib.Memory
+        Folder in which features of recordings are kept for the functional identity,
+        as by `FunctionalEmbedder`.
     n_latents : int
         Number of latent sources of the linear path.
     max_epochs, batch_size : int | None
@@ -172,6 +179,11 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
     predictions shrink [1]_. That of the linear path is computed from the second moments
     of the recordings, which is exact and needs no windows.
 
+    *Memory.* Recordings that are not loaded are read one by one. What training needs of
+    them, windows and their moments, it reads batch by batch from a file of its own,
+    which vanishes with it: in the folder ``memory``, else where the system keeps
+    temporary files (the variable ``TMPDIR``).
+
     *The sign* of a bipolar channel is arbitrary. Identities do not tell it, so that
     waveforms of a new patient are predicted up to sign at best; `adapt` learns it.
 
@@ -205,6 +217,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         "identity_duration": [Interval(Real, 0, None, closed="neither")],
         "validation": [StrOptions({"recordings", "time"})],
         "picks": [str, list, tuple, None],
+        **MEMORY_CONSTRAINT,
         "n_latents": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
@@ -228,6 +241,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         identity_duration=10.0,
         validation="recordings",
         picks=None,
+        memory=None,
         n_latents=64,
         max_epochs=None,
         batch_size=None,
@@ -247,6 +261,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         self.identity_duration = identity_duration
         self.validation = validation
         self.picks = picks
+        self.memory = memory
         self.n_latents = n_latents
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -490,16 +505,12 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         seed = draw_seed(self.random_state)
         groups = find_subjects(recordings)
         self._bank = FilterBank(self.sfreq_, self.n_times_)
-        studies = self._study_training(recordings, channels, groups, seed)
+        with features_kept_meanwhile(recordings, self.memory):
+            studies, windows = self._study_training(recordings, channels, groups, seed)
         self.region_summary_ = summarize_regions(studies, self.regions_)
         task = Task(
             studies=studies,
-            windows=[
-                cut_study(recording, channels, index, study, self.n_times_)
-                for index, (recording, study) in enumerate(
-                    zip(recordings, studies, strict=True)
-                )
-            ],
+            windows=windows,
             targets=self._get_targets(),
             queries=self.region_summary_.queries if self.query == "region" else None,
             split=choose_split(studies, groups, self._get_targets(), self.validation),
@@ -531,22 +542,23 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
     def _study_training(self, recordings, channels, groups, seed):
         """Fit the identity, and study the training recordings as later ones will be.
 
-        Moments are of all seconds. To predict new channels, identities are cross-fitted
-        and told by as many seconds as theirs, and so are scales; to predict later times
-        of the same channels, they are those of all seconds.
+        Moments and windows are of all seconds. To predict new channels, identities are
+        cross-fitted and told by as many seconds as theirs, and so are scales; to
+        predict later times of the same channels, they are those of all seconds.
         """
         self.identity_ = self._make_identity(recordings, seed)
         self.scaled_identity_ = ScaledIdentity(self.identity_, self.picks)
         self.adapted_ = frozenset()
         if self.validation == "time":
             self.scaled_identity_.fit(recordings)
-            return self._study_whole(recordings)
+            return self._study_whole(recordings, channels)
         pieces = crop_training_pieces(recordings, channels, self.identity_duration)
         owner = np.repeat(np.arange(len(pieces)), [*map(len, pieces)])
         crossed = self.scaled_identity_.fit_cross(
             recordings, groups, sum(pieces, []), owner
         )
-        return [
+        whole, windows = self._study_whole(recordings, channels)
+        viewed = [
             view_study(
                 study,
                 pieces[index][0],
@@ -555,14 +567,31 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
                 [crossed[i] for i in np.flatnonzero(owner == index)],
                 self.n_times_,
             )
-            for index, study in enumerate(self._study_whole(recordings))
+            for index, study in enumerate(whole)
         ]
+        return viewed, [*map(rescale_windows, windows, whole, viewed)]
 
-    def _study_whole(self, recordings):
+    def _study_whole(self, recordings, channels):
         """Study the training recordings by all seconds, and keep what that tells."""
-        studies = self._study(recordings, self._bank)
+        loaded = all(recording.preload for recording in recordings)
+        store = None if loaded else open_file(self.memory)
+        found = [
+            study_training(
+                recording,
+                channels,
+                index,
+                identity,
+                n_times=self.n_times_,
+                bank=self._bank,
+                store=store,
+            )
+            for index, (recording, identity) in enumerate(
+                zip(recordings, self._identify(recordings), strict=True)
+            )
+        ]
+        studies, windows = map(list, zip(*found, strict=True))
         self.known_ = group_studies(replace(study, parts=()) for study in studies)
-        return studies
+        return studies, windows
 
     def _study_known(self, recordings):
         """Study recordings that are given to know channels by, or adapt to."""

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from numbers import Real
@@ -97,6 +98,26 @@ def check_recordings(X):
                 "their amplitude, as by apply_hilbert(envelope=True)."
             )
     return recordings
+
+
+def crop_copy(raw, tmin, tmax=None):
+    """Return a copy of some seconds of a recording; the others are not copied.
+
+    Parameters
+    ----------
+    raw : mne.io.Raw
+        The recording.
+    tmin, tmax : float
+        First and last time in seconds, as for ``raw.crop``.
+
+    Returns
+    -------
+    cropped : mne.io.Raw
+        The copy.
+    """
+    # cropping copies what is left, so that the samples need not be copied before
+    data = raw._data if raw.preload else None
+    return deepcopy(raw, {id(data): data}).crop(tmin, tmax)
 
 
 def find_subjects(recordings):

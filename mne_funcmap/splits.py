@@ -13,6 +13,7 @@ from .labelled import read_labels
 from .recordings import (
     check_all_named,
     check_recordings,
+    crop_copy,
     find_subjects,
     list_channels,
     warn_unknown_subjects,
@@ -206,7 +207,7 @@ def _cut_raw(raw, n_blocks, gap, name):
             f"{gap:g} s between them. Use fewer blocks, a shorter gap, or leave it out."
         )
     return [
-        raw.copy().crop(begin / sfreq, (end - 1) / sfreq)
+        crop_copy(raw, begin / sfreq, (end - 1) / sfreq)
         for begin, end in zip(first, stop, strict=True)
     ]
 

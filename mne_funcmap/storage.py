@@ -93,7 +93,7 @@ class StoredRows:
 
         Parameters
         ----------
-        rows : ndarray of int | ndarray of bool
+        rows : ndarray of int | ndarray of bool | slice
             Which ones.
 
         Returns

@@ -6,8 +6,16 @@ import numpy as np
 import torch
 
 from .labelled import check_labelled, pick_labelled
-from .moments import compute_moments
+from .moments import (
+    StoredMoments,
+    compute_moments,
+    join_parts,
+    keep_moments,
+    read_moments,
+    rescale_moments,
+)
 from .signals import blame_channels, cut_windows, find_windows, read_signals
+from .storage import StoredRows
 from .subjects import describe, get_subject, shorten_list
 
 PART_ENDS = (10.0, 20.0, 40.0)  # seconds, of parts of a recording
@@ -51,7 +59,8 @@ class Study:
         """Return the same of some channels, in another order."""
         rows = [list(self.ch_names).index(ch_name) for ch_name in ch_names]
         parts = tuple(
-            (moments[rows][:, :, rows], seconds) for moments, seconds in self.parts
+            (read_moments(moments)[rows][:, :, rows], seconds)
+            for moments, seconds in self.parts
         )
         views = tuple(view[rows] for view in self.views)
         of_rows = {name: getattr(self, name)[rows] for name in OF_CHANNELS}
@@ -70,8 +79,10 @@ class Study:
     def rescale(self, mean, scale):
         """Return the same with signals z-scored by another mean and scale."""
         ratio = torch.from_numpy(self.scale / scale).float()
-        ratio = ratio[:, None, None, None] * ratio[:, None]
-        parts = tuple((moments * ratio, seconds) for moments, seconds in self.parts)
+        parts = tuple(
+            (rescale_moments(moments, ratio), seconds)
+            for moments, seconds in self.parts
+        )
         return replace(self, mean=mean, scale=scale, parts=parts)
 
     def normalize(self, signals):
@@ -107,6 +118,109 @@ def study_recording(
     study : Study
         Of the labelled channels.
     """
+    study, signals = _describe_channels(recording, channels, index, identity, n_times)
+    if bank is None:
+        return study
+    name = describe(index, recording)
+    windows = _cut_some(signals, study, n_times, name, recording.info["sfreq"])
+    return _measure_parts(study, windows, bank, n_parts, recording.info["sfreq"])
+
+
+def study_training(recording, channels, index, identity, *, n_times, bank, store):
+    """Study a training recording, and cut it into windows.
+
+    Parameters
+    ----------
+    recording, channels, index, identity, n_times, bank
+        As for `study_recording`.
+    store : RowFile | None
+        Where moments and windows are, if not in memory.
+
+    Returns
+    -------
+    study : Study
+        Of the labelled channels, with moments.
+    windows : torch.Tensor | StoredWindows, shape (n_windows, n_channels, n_times)
+        As by `cut_study`.
+    """
+    study, signals = _describe_channels(recording, channels, index, identity, n_times)
+    sfreq, name = recording.info["sfreq"], describe(index, recording)
+    windows = _cut_some(signals, study, n_times, name, sfreq)
+    study = _measure_parts(study, windows, bank, None, sfreq, store)
+    if store is not None:
+        windows = StoredWindows(store.append(windows.numpy()))
+    return study, windows
+
+
+def join_study(study):
+    """Join the parts of a study into one.
+
+    Parameters
+    ----------
+    study : Study
+        With moments.
+
+    Returns
+    -------
+    joined : Study
+        With moments of a single part, in a file if those are.
+    """
+    moments, seconds = join_parts(study.parts)
+    first = study.parts[0][0]
+    store = first.rows.store if isinstance(first, StoredMoments) else None
+    return replace(study, parts=((keep_moments(moments, store), seconds),))
+
+
+@dataclass(frozen=True)
+class StoredWindows:
+    """Z-scored windows in a file; a slice of them is read later, a number now.
+
+    Attributes
+    ----------
+    rows : StoredRows, shape (n_windows, n_channels, n_times)
+        Where they are.
+    ratio, shift : torch.Tensor | None, shape (n_channels, 1)
+        By what they are multiplied, and what is added.
+    """
+
+    rows: StoredRows
+    ratio: torch.Tensor | float = 1.0
+    shift: torch.Tensor | float = 0.0
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, rows):
+        if isinstance(rows, slice):
+            return replace(self, rows=self.rows.take(rows))
+        return torch.from_numpy(self.rows[rows]) * self.ratio + self.shift
+
+
+def rescale_windows(windows, study, other):
+    """Return windows z-scored as another study says.
+
+    Parameters
+    ----------
+    windows : torch.Tensor | StoredWindows, shape (n_windows, n_channels, n_times)
+        Windows z-scored as the study says.
+    study, other : Study
+        Of the same channels.
+
+    Returns
+    -------
+    windows : torch.Tensor | StoredWindows, shape (n_windows, n_channels, n_times)
+        The windows.
+    """
+    ratio = torch.from_numpy(study.scale / other.scale)[:, None]
+    shift = torch.from_numpy((study.mean - other.mean) / other.scale)[:, None]
+    ratio, shift = ratio.float(), shift.float()
+    if isinstance(windows, torch.Tensor):
+        return windows * ratio + shift
+    return replace(windows, ratio=ratio, shift=shift)
+
+
+def _describe_channels(recording, channels, index, identity, n_times):
+    """Return a study without moments, and the signals of the channels."""
     name = describe(index, recording)
     rows = pick_labelled(channels, index)
     has_region = channels.has_region[channels.find_rows(index)]
@@ -122,19 +236,27 @@ def study_recording(
         mean=mean,
         scale=scale,
     )
-    if bank is None:
-        return study
+    return study, signals
+
+
+def _cut_some(signals, study, n_times, name, sfreq):
+    """Return windows as by `cut_study`, one at least."""
     windows = _cut_normalized(signals, study, n_times)
     if not len(windows):
         raise ValueError(
-            f"{name} has no {n_times / recording.info['sfreq']:g} s in which all of "
-            f"its {len(ch_names)} channels are usable (not BAD_, finite, not flat). "
-            f"{blame_channels(signals, ch_names, n_times)}. Add damaged channels to "
-            "info['bads'], or use shorter windows."
+            f"{name} has no {n_times / sfreq:g} s in which all of its "
+            f"{len(study.ch_names)} channels are usable (not BAD_, finite, not flat). "
+            f"{blame_channels(signals, study.ch_names, n_times)}. Add damaged channels "
+            "to info['bads'], or use shorter windows."
         )
-    length = n_times / recording.info["sfreq"]
+    return windows
+
+
+def _measure_parts(study, windows, bank, n_parts, sfreq, store=None):
+    """Return a study with moments of parts of the windows."""
+    length = windows.shape[2] / sfreq
     parts = [
-        (compute_moments(part, bank), len(part) * length)
+        (keep_moments(compute_moments(part, bank), store), len(part) * length)
         for part in windows.split(_divide(len(windows), length, n_parts))
     ]
     return replace(study, parts=tuple(parts))

@@ -6,7 +6,7 @@ from skorch.callbacks import Callback
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
-from .moments import score_cases
+from .moments import read_moments, score_cases
 
 
 class WithheldRegions(Dataset):
@@ -53,7 +53,7 @@ class WithheldRegions(Dataset):
             asked = torch.from_numpy(asked)[:, None]
             given["asked"] = asked.expand(-1, targets.shape[1], -1)
         return given, {
-            "moments": study.parts[0][0],
+            "moments": read_moments(study.parts[0][0]),
             "targets": targets,
             "counts": counts,
         }

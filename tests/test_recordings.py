@@ -5,6 +5,7 @@ import pytest
 from mne_funcmap.recordings import (
     check_all_named,
     check_recordings,
+    crop_copy,
     find_subjects,
     list_channels,
     pick_channels,
@@ -175,3 +176,22 @@ def test_check_all_named():
         check_all_named([make_raw(), epochs])
     # the renamed channel does not take part
     check_all_named([epochs], picks="ecog")
+
+
+def test_cropped_copy(tmp_path):
+    raw = make_raw()
+    raw.annotations.append(0.2, 0.1, "BAD_twitch")
+    before = raw.get_data().copy()
+    path = tmp_path / "a_raw.fif"
+    raw.save(path, fmt="double", verbose="error")
+    for one in (raw, mne.io.read_raw_fif(path, verbose="error")):
+        cropped = crop_copy(one, 0.1, 0.4)
+        expected = one.copy().crop(0.1, 0.4)
+        assert cropped.preload == one.preload
+        assert cropped.first_samp == expected.first_samp
+        assert cropped.annotations == expected.annotations
+        np.testing.assert_array_equal(cropped.get_data(), expected.get_data())
+        assert one.times[-1] == raw.times[-1]
+    cropped = crop_copy(raw, 0.1, 0.4)
+    cropped._data[:] = 0
+    np.testing.assert_array_equal(raw.get_data(), before)

@@ -1,5 +1,7 @@
 """Recordings that are not loaded: the same results, each read once, nothing kept."""
 
+import pickle
+
 import mne
 import numpy as np
 import pytest
@@ -149,3 +151,63 @@ def test_all_channels_without_segments_are_named(unloaded):
         assert raw.ch_names[row] in str(caught.value)
     assert "recording 1" in str(caught.value)
     assert "recording 2" in str(caught.value)
+
+
+RECONSTRUCTORS = {
+    "region": mf.MaskedRegionReconstructor("region", max_epochs=5),
+    "functional": mf.MaskedRegionReconstructor(
+        mf.FunctionalEmbedder(**PARAMS), max_epochs=3, identity_duration=5.0
+    ),
+    "time": mf.MaskedRegionReconstructor("random", max_epochs=3, validation="time"),
+    "transformer": mf.MaskedRegionReconstructor(
+        "region",
+        architecture="transformer",
+        max_epochs=1,
+        net_params={"module__n_dim": 8, "module__n_layers": 1},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def coupled(tmp_path_factory):
+    X = mf.simulate_recordings(
+        n_subjects=5,
+        n_sessions=1,
+        duration=20.0,
+        sfreq=400.0,
+        n_channels=2,
+        coupling=0.9,
+    )
+    preprocess = mf.RecordingPreprocessor(
+        h_freq=20, sfreq=50, memory=tmp_path_factory.mktemp("recordings")
+    )
+    return preprocess.fit_transform(X)
+
+
+@pytest.mark.parametrize("name", RECONSTRUCTORS)
+def test_reconstruction_as_of_loaded(coupled, name):
+    frames = []
+    for X in (load(coupled), coupled):
+        rec = clone(RECONSTRUCTORS[name]).fit(X[:4])
+        frames.append(rec.evaluate(X[4:]))
+        assert len(rec.transform(X[4:])[0])
+    assert frames[0].equals(frames[1])
+    assert not any(raw.preload for raw in coupled)
+
+
+def test_fitted_reconstructor_needs_no_file(coupled, tmp_path):
+    rec = clone(RECONSTRUCTORS["functional"]).set_params(memory=tmp_path / "kept")
+    rec.fit(coupled[:4])
+    rec.save(tmp_path / "rec.safetensors")
+    loaded = mf.MaskedRegionReconstructor.load(tmp_path / "rec.safetensors")
+    assert loaded.memory is None
+    for one in (pickle.loads(pickle.dumps(rec)), loaded):
+        assert one.evaluate(coupled[4:]).equals(rec.evaluate(coupled[4:]))
+
+
+def test_cross_fitting_reads_each_recording_once(coupled, count_reads):
+    clone(RECONSTRUCTORS["functional"]).fit(coupled)
+    lengths = [raw.times[-1] for raw in count_reads]
+    # whole recordings, and up to four pieces of each
+    assert sum(length > 19 for length in lengths) == len(coupled)
+    assert len(lengths) <= 5 * len(coupled)

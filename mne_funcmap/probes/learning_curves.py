@@ -8,7 +8,7 @@ from mne import BaseEpochs
 
 from ..folds import make_folds
 from ..permutation import label_recordings
-from ..recordings import list_channels, pick_channels
+from ..recordings import crop_copy, list_channels, pick_channels
 from ..resampling import describe
 from ..signals import read_signals
 from .changed_training import (
@@ -233,7 +233,7 @@ def take_seconds(recording, seconds):
     signals = read_signals(recording, pick_channels(recording), 2)
     counted = np.cumsum(signals.usable.all(axis=0))
     stop = min(np.searchsorted(counted, n_times), recording.n_times - 1)
-    return recording.copy().crop(0, stop / sfreq)
+    return crop_copy(recording, 0, stop / sfreq)
 
 
 def _check_sizes(sizes, of):

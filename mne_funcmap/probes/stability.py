@@ -8,7 +8,7 @@ import pandas as pd
 from ..baselines import SpectralClassifier
 from ..embedder import FunctionalEmbedder
 from ..folds import make_folds
-from ..recordings import list_channels
+from ..recordings import crop_copy, list_channels
 from ..segments import cut_segments
 from ..subjects import describe
 from .embeddings import annotate, embed_held_out, make_transformers
@@ -256,7 +256,7 @@ def cut_pieces(recordings, seconds, duration=None, picks=None):
         n_channels = np.sum(segments.channels.recording == index)
         for start in find_runs(onset[count == n_channels], length, n_segments):
             stop = start + seconds - 1 / segments.sfreq
-            pieces.append(recording.copy().crop(start, stop))
+            pieces.append(crop_copy(recording, start, stop))
             owner.append(index)
     return pieces, np.array(owner, dtype=int)
 
