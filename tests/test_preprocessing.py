@@ -11,6 +11,7 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from mne_funcmap import preprocessing
 from mne_funcmap.preprocessing import RecordingPreprocessor
 from mne_funcmap.regions import get_regions, set_regions
 from mne_funcmap.subjects import get_subjects
@@ -342,3 +343,50 @@ def test_no_electrodes():
     raw = make_raw().pick(["STI"])
     with pytest.raises(ValueError, match=r"recording 0 .*nothing to re-reference"):
         RecordingPreprocessor(reference="average").transform([raw])
+
+
+# Kept on disk
+
+
+def test_kept_recordings_are_the_same(recording, tmp_path):
+    params = {"l_freq": 1.0, "h_freq": 40.0, "sfreq": 100.0, "reference": "average"}
+    (expected,) = RecordingPreprocessor(**params).transform([recording])
+    keeping = RecordingPreprocessor(**params, memory=tmp_path / "new")
+    (kept,) = keeping.transform([recording])
+    assert not kept.preload
+    assert kept.ch_names == expected.ch_names
+    assert get_regions(kept) == get_regions(expected)
+    assert kept.info["subject_info"] == expected.info["subject_info"]
+    assert_array_equal(kept.times, expected.times)
+    assert_allclose(kept.get_data(), expected.get_data(), rtol=1e-6, atol=1e-12)
+
+
+def test_kept_recordings_are_processed_once(tmp_path, monkeypatch):
+    raw = make_raw()
+    preprocess = RecordingPreprocessor(h_freq=40.0, memory=tmp_path)
+    preprocess.transform([raw])
+    with monkeypatch.context() as patch:
+        patch.setattr(preprocessing, "_preprocess", None)
+        preprocess.transform([raw.copy()])
+        with pytest.raises(TypeError):
+            preprocess.set_params(h_freq=30.0).transform([raw])
+        raw._data[0, 7] += 1e-6
+        with pytest.raises(TypeError):
+            preprocess.set_params(h_freq=40.0).transform([raw])
+
+
+def test_what_was_cut_off_is_not_taken_for_complete(tmp_path, monkeypatch):
+    preprocess = RecordingPreprocessor(h_freq=40.0, memory=tmp_path)
+    raw = make_raw()
+
+    def write_some(self, path, **kwargs):
+        path.write_bytes(b"half of it")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mne.io.RawArray, "save", write_some)
+        with pytest.raises(KeyboardInterrupt):
+            preprocess.transform([raw])
+    assert list(tmp_path.iterdir()) == []
+    (kept,) = preprocess.transform([raw])
+    assert len(kept.times) == len(raw.times)
