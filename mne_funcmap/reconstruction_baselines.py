@@ -6,11 +6,13 @@ recording, or from other subjects. Those from positions are in `position_baselin
 """
 
 from dataclasses import replace
+from functools import partial
 from numbers import Real
 
 import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval
+from torch.nn.functional import conv1d
 
 from .labelled import list_labelled
 from .moments import join_parts
@@ -53,8 +55,8 @@ class LinearBaseline(RegionReconstructor):
         """Return the function that predicts withheld channels in windows."""
         weights = self._find_weights(study, is_target)
         _, step = count_lags(0, self.sfreq_, self.n_times_)
-        bank = LagBank(weights.shape[-1] // 2, step)
-        return lambda windows: weights.flatten(1) @ bank(windows).flatten(1, 2)
+        reach = step * (weights.shape[-1] // 2)
+        return partial(conv1d, weight=weights, padding=reach, dilation=step)
 
 
 class RecordingRidge(LinearBaseline):

@@ -221,6 +221,12 @@ class LinearPath(nn.Module):
         outputs : torch.Tensor, shape (n, n_outputs, n_times)
             Weighted sums of filtered channels.
         """
+        if (
+            len(weights) == 1
+        ):  # one filter for each channel, in place of all of the bank
+            half = self.bank.taps.shape[1] // 2
+            filters = weights[0] @ self.bank.taps
+            return nn.functional.conv1d(windows, filters, padding=half)
         return weights.flatten(2) @ self.bank(windows).flatten(1, 2)
 
 
