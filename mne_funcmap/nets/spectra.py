@@ -106,12 +106,16 @@ def compute_power(spectrum):
     power : torch.Tensor, shape (batch, n_bins)
         Power from one cycle per segment on.
     """
-    # the window is a difference of neighbouring bins
-    parts = torch.view_as_real(spectrum)
-    tapered = torch.sub(parts[:, 1:], parts[:, :-1], alpha=0.5)
-    tapered[:, :-1] -= 0.5 * parts[:, 2:]
-    real, imaginary = tapered.unbind(dim=-1)
-    return real.square() + imaginary.square()
+    # the window is a difference of neighbouring bins, each of two numbers
+    parts = torch.view_as_real(spectrum).flatten(1)
+    tapered = torch.sub(parts[:, 2:], parts[:, :-2], alpha=0.5)
+    tapered[:, :-2].sub_(parts[:, 4:], alpha=0.5)
+    return _sum_pairs(tapered.square_())
+
+
+def _sum_pairs(values):
+    """Add neighbours along the last axis, of even length."""
+    return values[..., 0::2] + values[..., 1::2]
 
 
 class Bands(nn.Module):
@@ -127,6 +131,7 @@ class Bands(nn.Module):
     HIGHEST = 0.9  # of the bins, above are anti-aliasing filters
     STEP = 0.1
     OCTAVE = 7  # bands
+    MIN_BLOCK = 400  # bins, below which a product with zeros costs little
 
     def __init__(self, n_bins):
         super().__init__()
@@ -145,10 +150,23 @@ class Bands(nn.Module):
         # relative to white noise
         weights = weights / weights.sum(dim=0) * n_bins
         self.register_buffer("weights", weights, persistent=False)
+        self.blocks = list(self._find_blocks())
+
+    def _find_blocks(self):
+        """Yield slices of bins, by octave, and of the bands that they touch."""
+        stop = len(self.weights)
+        while stop:
+            start = stop // 2 if stop > self.MIN_BLOCK else 0
+            touched = self.weights[start:stop].any(dim=0).nonzero()
+            yield slice(start, stop), slice(int(touched[0]), int(touched[-1]) + 1)
+            stop = start
 
     def forward(self, power):
         """Return density in each band, (batch, n_bands), of (batch, n_bins)."""
-        return power @ self.weights
+        density = power.new_zeros(len(power), self.weights.shape[1])
+        for bins, bands in self.blocks:
+            density[:, bands].addmm_(power[:, bins], self.weights[bins, bands])
+        return density
 
     def find_peaks(self, power, bands):
         """Return how peaked the power of a band is, the largest value of an octave.
@@ -168,7 +186,7 @@ class Bands(nn.Module):
         peaks : torch.Tensor, shape (batch, n_octaves)
             One value for each octave.
         """
-        square = (power * math.sqrt(power.shape[1])).square() @ self.weights
+        square = self((power * math.sqrt(power.shape[1])).square_())
         peaks = log(square, FLOOR**2) - 2 * log(bands)
         missing = -peaks.shape[1] % self.OCTAVE
         peaks = nn.functional.pad(peaks, (missing, 0), value=-torch.inf)
@@ -206,13 +224,14 @@ class Rhythms(nn.Module):
         taper = taper.clamp(max=0.5)  # flat, but for the outer sixths
         taper = taper.where(offset < width[:, None], 0.0)
         self.register_buffer("taper", taper, persistent=False)
-        members = (low[:, None] + offset).clamp(max=n_bins)
-        self.register_buffer("members", members, persistent=False)
+        self.register_buffer("lowest", low, persistent=False)
 
     def forward(self, spectrum):
         """Return power, (batch, n_bands, n_samples), of (batch, 1 + n_bins) complex."""
-        bands = torch.fft.ifft(spectrum[:, self.members] * self.taper, norm="forward")
-        return bands.real.square() + bands.imag.square()
+        members = spectrum.unfold(1, self.taper.shape[1], 1)[:, self.lowest]
+        torch.view_as_real(members).mul_(self.taper[:, :, None])
+        bands = torch.fft.ifft(members, norm="forward")
+        return _sum_pairs(torch.view_as_real(bands).flatten(2).square_())
 
 
 def describe_dynamics(power):
@@ -229,7 +248,8 @@ def describe_dynamics(power):
         For each band burstiness, the mean of log power minus the log of mean power,
         then spread, the standard deviation of log power.
     """
-    frames = nn.functional.avg_pool1d(power, max(1, power.shape[2] // 10))
+    size = max(1, power.shape[2] // 10)
+    frames = power.unfold(2, size, size).mean(dim=3)
     mean = frames.mean(dim=2, keepdim=True).clamp(min=TINY)
     logs = log(frames / mean, 1e-6)
     return torch.cat([logs.mean(dim=2), logs.std(dim=2, correction=0)], dim=1)
@@ -249,10 +269,11 @@ def correlate_bands(power):
         Of each pair of bands.
     """
     centred = power - power.mean(dim=2, keepdim=True)
-    standard = nn.functional.normalize(centred, dim=2)
+    products = centred @ centred.mT
+    scale = products.diagonal(dim1=1, dim2=2).clamp(min=TINY).rsqrt()
     n_bands = power.shape[1]
     first, second = torch.triu_indices(n_bands, n_bands, 1, device=power.device)
-    return (standard @ standard.transpose(1, 2))[:, first, second]
+    return products[:, first, second] * scale[:, first] * scale[:, second]
 
 
 class Waveform(nn.Module):
