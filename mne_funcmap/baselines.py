@@ -278,7 +278,9 @@ class _UntrainedSegmentEmbedder(SegmentEmbedder):
         with seeded_torch(seed):
             self.net_ = self._make_net(None, seed).initialize()
         module = self.net_.module_
-        features = apply_in_chunks(module.front_end, X, device=self.net_.device)
+        features = apply_in_chunks(
+            module.front_end, X, device=self.net_.device, chunk=module.chunk
+        )
         if module.has_front_end and units is not None:
             units = np.unique(units, return_inverse=True)[1]
             features = pool(features, units, context)

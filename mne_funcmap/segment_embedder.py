@@ -228,8 +228,10 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         seed = draw_seed(self.random_state)
         with seeded_torch(seed):
             start = self._make_net(None, seed).initialize()
-        features = apply_in_chunks(start.module_.front_end, X, device=start.device)
-        if units is not None and start.module_.has_front_end:
+        module = start.module_
+        how = {"device": start.device, "chunk": module.chunk}
+        features = apply_in_chunks(module.front_end, X, **how)
+        if units is not None and module.has_front_end:
             units = _encode(units)
             first = np.unique(units, return_index=True)[1]
             features = pool(features, units, context)
@@ -269,16 +271,17 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, reset=False, force_writeable=True)
-        module, device = self.net_.module_.eval(), self.net_.device
+        module = self.net_.module_.eval()
+        how = {"device": self.net_.device, "chunk": module.chunk}
         if units is None:
-            return apply_in_chunks(module.embed, X, device=device).numpy()
+            return apply_in_chunks(module.embed, X, **how).numpy()
         check_consistent_length(X, units)
         units = _encode(units)
         if module.has_front_end:
-            features = apply_in_chunks(module.front_end, X, device=device)
+            features = apply_in_chunks(module.front_end, X, **how)
             features = pool(features, units, context)
-            return apply_in_chunks(module, features, device=device).numpy()
-        embeddings = apply_in_chunks(module.embed, X, device=device)
+            return apply_in_chunks(module, features, **how).numpy()
+        embeddings = apply_in_chunks(module.embed, X, **how)
         return module.project(average(embeddings, units)).numpy()
 
     def restore(self, weights, *, n_times, n_labels):
