@@ -70,7 +70,7 @@ class StraightTransformer(nn.Module):
                     layer.dropout = 0.0
 
     def forward(self, windows, identity, is_source, targets, counts):
-        """Predict withheld channels, (n, n_targets, n_times), as `RegionTransformer`."""
+        """Predict withheld channels, (n, n_targets, n_times)."""
         n, n_channels, _ = windows.shape
         place = self.identity(identity)
         missing = self.n_patches * self.n_patch - self.n_times
@@ -223,8 +223,8 @@ def main():
         found = measure(**case, batch_size=args.batch_size, n_repeats=args.repeats)
         rates = ", ".join(f"{k} {v:.1f}" for k, v in found["rates"].items())
         print(
-            f"{name}: {found['ratio']:.2f} times; {found['of_kept']:.2f} with attention "
-            f"weights kept. Windows per second: {rates}; difference "
+            f"{name}: {found['ratio']:.2f} times; {found['of_kept']:.2f} with "
+            f"attention weights kept. Windows per second: {rates}; difference "
             f"{found['difference']:.1e}"
         )
 

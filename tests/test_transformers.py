@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
 from mne_funcmap import transformer_fit
+from mne_funcmap.nets.attention import decode, encode, gather_sources
 from mne_funcmap.nets.mixing import LinearPath
 from mne_funcmap.nets.reconstruction import (
     MixedTransformer,
@@ -216,12 +217,66 @@ def test_size_is_that_of_the_paper():
 
 
 def test_attention_weights_are_kept_in_training():
-    for net in (make_transformer(), make_mixed().residual):
-        found = [m for m in net.modules() if isinstance(m, nn.MultiheadAttention)]
-        assert len(found) == 3
-        assert all(layer.dropout == 0 for layer in found)
-        others = [m.p for m in net.modules() if isinstance(m, nn.Dropout)]
-        assert min(others) > 0
+    for net in make_both().values():
+        given = make_given()
+        expected = predict(net.eval(), **given)
+        assert not np.allclose(predict(net.train(), **given), expected, atol=1e-3)
+        for layer in net.modules():
+            if isinstance(layer, nn.Dropout):
+                layer.p = 0.0
+        assert_allclose(predict(net, **given), expected, atol=1e-6)
+
+
+def make_tokens(n_tokens, seed):
+    return torch.randn(3, n_tokens, 8, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_layers_compute_what_those_of_torch_do(padded):
+    net = make_transformer(n_layers=2)
+    sources, queries = make_tokens(7, seed=0), make_tokens(4, seed=1)
+    shown, asked = torch.ones(3, 7).bool(), torch.ones(3, 4).bool()
+    if padded:
+        shown[1, 5:], shown[2, :3], asked[0, 3:] = False, False, False
+    masks = [seen[:, None, None] if padded else None for seen in (asked, shown)]
+    with torch.no_grad():
+        memory = net.encoder(sources, src_key_padding_mask=~shown)
+        expected = net.decoder(
+            queries,
+            memory,
+            tgt_key_padding_mask=~asked,
+            memory_key_padding_mask=~shown,
+        )
+        encoded = encode(net.encoder, sources, masks[1])
+        decoded = decode(net.decoder, queries, encoded, *masks)
+    assert_allclose(encoded[shown], memory[shown], atol=1e-5)
+    assert_allclose(decoded[asked], expected[asked], atol=1e-5)
+
+
+def test_sources_are_gathered_in_order():
+    is_source = torch.tensor([[0, 1, 1, 0, 1], [1, 0, 0, 0, 1], [0, 0, 0, 1, 0]]).bool()
+    rows, shown = gather_sources(is_source)
+    assert rows.shape == (3, 3)
+    assert [r[s].tolist() for r, s in zip(rows, shown, strict=True)] == [
+        [1, 2, 4],
+        [0, 4],
+        [3],
+    ]
+
+
+def test_tokens_equal_those_of_the_layers_one_by_one():
+    net, given = make_transformer(n_times=9), make_given(n_times=9)
+    padded = nn.functional.pad(given["windows"], (0, 1))
+    with torch.no_grad():
+        patches = net.patch(padded.flatten(0, 1)[:, None]).mT.unflatten(0, (2, 5))
+        place = net.identity(given["identity"])[:, :, None].expand_as(patches)
+        fused = net.fuse(torch.cat([patches, place], dim=-1))
+        tokens = net.norm(fused + net.mark[0] + net.time)[:, [0, 2, 4]].flatten(1, 2)
+        expected = encode(net.encoder, tokens)
+        given = given["windows"], net.identity(given["identity"]), given["is_source"]
+        encoded, shown = net._encode(*given)
+    assert shown.all()
+    assert_allclose(encoded, expected, atol=1e-5)
 
 
 def test_time_is_encoded_by_sines():
