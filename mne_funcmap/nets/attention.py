@@ -40,8 +40,8 @@ def decode(decoder, tokens, memory, mask=None, memory_mask=None):
         The layers.
     tokens : torch.Tensor, shape (n, n_tokens, n_dim)
         Queries.
-    memory : torch.Tensor, shape (n, n_sources, n_dim)
-        Encoded sources.
+    memory : torch.Tensor, shape (n_memories, n_sources, n_dim)
+        Encoded sources, each for as many successive queries as there are to one.
     mask, memory_mask : torch.Tensor of bool | None, shape (n, 1, 1, n_tokens)
         Which of the queries, and of the sources, are seen.
 
@@ -53,9 +53,9 @@ def decode(decoder, tokens, memory, mask=None, memory_mask=None):
     for layer in decoder.layers:
         found = _attend(layer.self_attn, layer.norm1(tokens), mask=mask)
         tokens = tokens + layer.dropout1(found)
-        asked = layer.norm2(tokens)
+        asked = layer.norm2(tokens).reshape(len(memory), -1, tokens.shape[2])
         found = _attend(layer.multihead_attn, asked, memory, mask=memory_mask)
-        tokens = tokens + layer.dropout2(found)
+        tokens = tokens + layer.dropout2(found.view_as(tokens))
         tokens = tokens + layer.dropout3(_feed(layer, layer.norm3(tokens)))
     return decoder.norm(tokens)
 

@@ -268,8 +268,7 @@ class ResidualTransformer(nn.Module):
         patches = self.prediction(prediction[:, None]).mT
         place = self.identity(identity).flatten(0, 1)[:, None].expand_as(patches)
         queries = self.fuse(torch.cat([patches, place], dim=-1)) + self.time
-        memory = encoded.repeat_interleave(n_targets, dim=0)
-        decoded = decode(self.decoder, queries, memory)
+        decoded = decode(self.decoder, queries, encoded)
         residual = self.head(decoded).flatten(1)[:, : self.n_times]
         return residual.unflatten(0, (-1, n_targets))
 
@@ -306,12 +305,19 @@ class MixedTransformer(nn.Module):
 
     def forward(self, windows, identity, is_source, targets, counts):
         """Predict withheld channels, as `RegionTransformer` does."""
-        weights = self.linear(identity, is_source, targets)
-        estimate = self.linear.estimate(identity, is_source)
-        prediction = self.linear.combine(windows, weights)
-        latents = self.linear.combine(windows, estimate)
-        rest = self.residual(latents, prediction, gather_rows(identity, targets))
-        return prediction + rest
+        asked = gather_rows(identity, targets)
+        latents = self.linear.combine(windows, self._estimate(identity, is_source))
+        prediction = self.linear.read_out(self.linear.hidden(asked)) @ latents
+        return prediction + self.residual(latents, prediction, asked)
+
+    def _estimate(self, identity, is_source):
+        """Return weights of the latent sources, once for all windows of a case."""
+        n_channels = is_source.shape[1]
+        described = torch.cat([is_source, identity.flatten(1)], dim=1)
+        cases, case = torch.unique(described, dim=0, return_inverse=True)
+        is_source, identity = cases.tensor_split([n_channels], dim=1)
+        identity = identity.unflatten(1, (n_channels, -1))
+        return self.linear.estimate(identity, is_source.bool())[case]
 
 
 class WindowLoss(nn.Module):
