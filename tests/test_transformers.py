@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
 from mne_funcmap import transformer_fit
-from mne_funcmap.nets.attention import decode, encode, gather_sources
+from mne_funcmap.nets.attention import decode, drop, encode, gather_sources
 from mne_funcmap.nets.mixing import LinearPath
 from mne_funcmap.nets.reconstruction import (
     MixedTransformer,
@@ -237,6 +237,29 @@ def test_attention_weights_are_kept_in_training():
             if isinstance(layer, nn.Dropout):
                 layer.p = 0.0
         assert_allclose(predict(net, **given), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.1, 0.2, 0.5, 1.0])
+def test_drop(p):
+    dropout, values = nn.Dropout(p), torch.full((401, 251), 3.0, requires_grad=True)
+    with seeded_torch(0):
+        found = drop(values, dropout)
+    kept = found != 0
+    # four standard deviations of the share
+    assert kept.float().mean().item() == pytest.approx(
+        1 - p, abs=4 * (p * (1 - p) / kept.numel()) ** 0.5
+    )
+    for axis in (0, 1):  # neither rows nor columns share their draws
+        spread = kept.float().mean(dim=axis).std().item()
+        expected = (p * (1 - p) / kept.shape[axis]) ** 0.5
+        assert spread == pytest.approx(expected, rel=0.25)
+    if p < 1:
+        assert_allclose(found[kept].detach(), 3 / (1 - p), rtol=1e-6)
+        found.sum().backward()
+        assert_allclose(values.grad, kept / (1 - p), rtol=1e-6)
+    assert_array_equal(drop(values, dropout.eval()).detach(), values.detach())
+    with seeded_torch(0):
+        assert_array_equal((drop(values, dropout.train()) != 0), kept)
 
 
 def make_tokens(n_tokens, seed):
