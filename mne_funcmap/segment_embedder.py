@@ -243,10 +243,10 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         self._seed = draw_seed(self.random_state)
         with seeded_torch(self._seed):
             self._start = self._make_net(None).initialize()
-        module, device = self._start.module_, self._start.device
-        if not module.has_front_end:
+        start = self._start
+        if not start.module_.has_front_end:
             return np.asarray
-        return lambda X: apply_in_chunks(module.front_end, X, device=device).numpy()
+        return lambda X: _apply(start.module_.front_end, X, start).numpy()
 
     def fit_features(self, features, y, groups=None, auxiliary=None):
         """Train the embedding on features of segments, or of units of them.
@@ -308,8 +308,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, reset=False, force_writeable=True)
         if units is None:
-            module = self.net_.module_.eval()
-            return apply_in_chunks(module.embed, X, device=self.net_.device).numpy()
+            return _apply(self.net_.module_.eval().embed, X, self.net_).numpy()
         check_consistent_length(X, units)
         measured = torch.from_numpy(self.measure(X))
         return self.finish(average(measured, _encode(units)))
@@ -346,7 +345,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         """
         module = self.net_.module_.eval()
         function = module.front_end if module.has_front_end else module.embed
-        return apply_in_chunks(function, X, device=self.net_.device).numpy()
+        return _apply(function, X, self.net_).numpy()
 
     def finish(self, averages):
         """Return the embeddings of units.
@@ -364,7 +363,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         module = self.net_.module_.eval()
         if not module.has_front_end:
             return module.project(averages).numpy()
-        return apply_in_chunks(module, averages, device=self.net_.device).numpy()
+        return _apply(module, averages, self.net_).numpy()
 
     def embed_units(self, units):
         """Embed the channels that were trained on.
@@ -381,8 +380,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         """
         values = units.values
         if not self.has_front_end:
-            module = self.net_.module_.eval()
-            values = apply_in_chunks(module.embed, values, device=self.net_.device)
+            values = _apply(self.net_.module_.eval().embed, values, self.net_)
         return self.finish(average(values, units.channel, units.n_segments))
 
     def restore(self, weights, *, n_times, n_labels):
@@ -526,9 +524,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
 
     def _warn_if_collapsed(self, features):
         """Warn if the embeddings have fewer dimensions than the labels need."""
-        embeddings = apply_in_chunks(
-            self.net_.module_.eval(), features, device=self.net_.device
-        )
+        embeddings = _apply(self.net_.module_.eval(), features, self.net_)
         self.participation_ratio_ = participation_ratio(embeddings.numpy())
         # two labels lie apart on a line, three in a plane
         expected = min(2.0, 0.75 * (len(self.classes_) - 1))
@@ -544,6 +540,12 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
 def _encode(values):
     """Return values as codes from 0 on."""
     return np.unique(values, return_inverse=True)[1]
+
+
+def _apply(function, values, net):
+    """Apply part of the module of a net to rows."""
+    chunk = net.module_.chunk
+    return apply_in_chunks(function, values, device=net.device, chunk=chunk)
 
 
 def _train(net, samples, seed):

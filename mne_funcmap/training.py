@@ -158,7 +158,7 @@ def average(values, unit, weights=None):
     return (sums / total).to(chunk.dtype)
 
 
-def apply_in_chunks(function, values, *, device, chunk=None):
+def apply_in_chunks(function, values, *, device, chunk=32):
     """Apply a function of tensors to an array, piece by piece.
 
     Parameters
@@ -169,17 +169,17 @@ def apply_in_chunks(function, values, *, device, chunk=None):
         Input.
     device : str
         Where to compute.
-    chunk : int | None
-        Number of segments that are computed at a time. None stands for few on the
-        CPU, so that what is computed stays in its cache, and many elsewhere.
+    chunk : int
+        Number of segments that are computed at a time on the CPU: few, so that what
+        is computed stays in its cache. Elsewhere many are.
 
     Returns
     -------
     result : torch.Tensor, shape (n_segments, ...)
         Output, on the CPU.
     """
-    if chunk is None:
-        chunk = 32 if torch.device(device).type == "cpu" else 1024
+    if torch.device(device).type != "cpu":
+        chunk = 1024
     with torch.no_grad():
         pieces = [
             function(torch.as_tensor(values[at : at + chunk]).to(device)).cpu()

@@ -157,13 +157,40 @@ def test_power_is_that_of_a_hann_window(n_times):
 @pytest.mark.parametrize("n_bins", [1, 2, 5, 400, 5000])
 def test_bands_show_density(n_bins):
     bands = Bands(n_bins)
-    white = bands(torch.full((1, n_bins), 1 / n_bins))
+    white = bands(torch.ones(1, n_bins))
     torch.testing.assert_close(white, torch.ones_like(white))
     # no denormal numbers, which are slow
     assert bands.weights[bands.weights > 0].min() > 1e-10
     # a line is seen where it is: higher lines, higher bands
     lines = torch.eye(n_bins)[1 : int(0.8 * n_bins)]
     assert (bands(lines).argmax(dim=1).diff() >= 0).all()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("n_bins", [1, 2, 399, 400, 401, 1601, 5000])
+def test_blocks_of_bins_leave_nothing_out(n_bins):
+    bands = Bands(n_bins)
+    covered = torch.zeros(n_bins)
+    for bins, _ in bands.blocks:
+        covered[bins] += 1
+    assert (covered == 1).all()
+    power = make_segments(4, n_bins).square() * 1e9
+    torch.testing.assert_close(bands(power), power @ bands.weights)
+
+
+@torch.no_grad()
+def test_peaks_equal_numpy():
+    bands = Bands(300)
+    power = make_segments(3, 300).square()
+    power /= power.mean(dim=1, keepdim=True)
+    weights, values = bands.weights.double().numpy(), power.double().numpy()
+    ratios = np.log(values**2 @ weights / (values @ weights) ** 2)
+    octaves = np.split(
+        ratios, np.arange(ratios.shape[1] % 7 or 7, ratios.shape[1], 7), 1
+    )
+    expected = np.stack([octave.max(axis=1) for octave in octaves], axis=1)
+    found = bands.find_peaks(power, bands(power))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @torch.no_grad()
@@ -175,7 +202,7 @@ def test_peaks_show_lines_but_no_level():
 
     def find(signal, gain=1.0):
         power = gain * compute_power(transform(signal))
-        power = power / power.sum(dim=1, keepdim=True)
+        power = power / power.mean(dim=1, keepdim=True)
         return bands.find_peaks(power, bands(power))
 
     without, having = find(noise), find(noise + line)
@@ -189,7 +216,7 @@ def test_peaks_show_lines_but_no_level():
 def make_bursts(slow, fast, *, n_times=2000):
     """Two sines in noise, on in those tenths of a segment where a gate is open."""
     rhythms = Rhythms(n_times // 2)
-    lowest, widths = rhythms.members[:, 0], rhythms.taper.count_nonzero(dim=1)
+    lowest, widths = rhythms.lowest, rhythms.taper.count_nonzero(dim=1) // 2
     middle = (lowest + widths // 2)[[4, 7], None]
     sines = torch.sin(2 * torch.pi * middle / n_times * torch.arange(n_times))
     gates = torch.stack([slow, fast]).repeat_interleave(n_times // 10, dim=2)
@@ -237,17 +264,34 @@ def test_bursts_are_bursty():
 def test_rhythms_equal_numpy():
     rhythms = Rhythms(200)
     spectrum = transform(make_segments(3, 400) * 1e4)
-    n_bands, n_samples = rhythms.taper.shape
+    n_bands, n_samples = len(rhythms.lowest), rhythms.taper.shape[1] // 2
     expected = np.zeros((3, n_bands, n_samples))
     for band in range(n_bands):
-        bins = rhythms.members[band].numpy()
-        part = spectrum.numpy()[:, bins] * rhythms.taper[band].numpy()
+        bins = rhythms.lowest[band].numpy() + np.arange(n_samples)
+        part = spectrum.numpy()[:, bins] * rhythms.taper[band, ::2].numpy()
         expected[:, band] = np.abs(np.fft.ifft(part, norm="forward")) ** 2
     power = rhythms(spectrum)
     np.testing.assert_allclose(power, expected, rtol=1e-3, atol=1e-6)
     upper = np.triu_indices(n_bands, 1)
     for found, envelopes in zip(correlate_bands(power), expected, strict=True):
         np.testing.assert_allclose(found, np.corrcoef(envelopes)[upper], atol=1e-3)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("n_times", [2, 20, 300, 1400, 2000, 10_000])
+def test_members_of_rhythms_are_bins_of_the_spectrum(n_times):
+    """Rhythms take slices of equal length, which must end before the spectrum does."""
+    rhythms = Rhythms(n_times // 2)
+    assert (rhythms.lowest + rhythms.taper.shape[1] // 2 <= n_times // 2 + 1).all()
+
+
+@torch.no_grad()
+def test_dynamics_equal_numpy():
+    power = make_segments(12, 256).view(3, 4, 256).square() * 1e9
+    frames = power.double().numpy()[..., :250].reshape(3, 4, 10, 25).mean(axis=3)
+    logs = np.log(frames / frames.mean(axis=2, keepdims=True) + 1e-6)
+    expected = np.concatenate([logs.mean(axis=2), logs.std(axis=2)], axis=1)
+    np.testing.assert_allclose(describe_dynamics(power), expected, atol=1e-5)
 
 
 @torch.no_grad()

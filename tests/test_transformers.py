@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
 from mne_funcmap import transformer_fit
+from mne_funcmap.nets.attention import decode, drop, encode, gather_sources
 from mne_funcmap.nets.mixing import LinearPath
 from mne_funcmap.nets.reconstruction import (
     MixedTransformer,
@@ -180,6 +181,18 @@ def test_windows_of_a_batch_do_not_influence_one_another(net):
         assert_allclose(predict(net, **alone)[0], expected[item], atol=1e-5)
 
 
+def test_windows_of_one_recording_beside_another(net):
+    """Signals differ from window to window, and what is told of channels may not."""
+    given = make_given(n=4)
+    for name in ("identity", "is_source", "targets"):
+        given[name] = given[name][[1, 0, 1, 1]]
+    given["is_source"][3, 0] = False
+    expected = predict(net, **given)
+    for item in range(4):
+        alone = {name: values[item : item + 1] for name, values in given.items()}
+        assert_allclose(predict(net, **alone)[0], expected[item], atol=1e-5)
+
+
 @pytest.mark.parametrize("value", [0.0, 1e3, "noise"])
 def test_withheld_signals_have_no_influence(net, value):
     given = make_given()
@@ -216,12 +229,89 @@ def test_size_is_that_of_the_paper():
 
 
 def test_attention_weights_are_kept_in_training():
-    for net in (make_transformer(), make_mixed().residual):
-        found = [m for m in net.modules() if isinstance(m, nn.MultiheadAttention)]
-        assert len(found) == 3
-        assert all(layer.dropout == 0 for layer in found)
-        others = [m.p for m in net.modules() if isinstance(m, nn.Dropout)]
-        assert min(others) > 0
+    for net in make_both().values():
+        given = make_given()
+        expected = predict(net.eval(), **given)
+        assert not np.allclose(predict(net.train(), **given), expected, atol=1e-3)
+        for layer in net.modules():
+            if isinstance(layer, nn.Dropout):
+                layer.p = 0.0
+        assert_allclose(predict(net, **given), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.1, 0.2, 0.5, 1.0])
+def test_drop(p):
+    dropout, values = nn.Dropout(p), torch.full((401, 251), 3.0, requires_grad=True)
+    with seeded_torch(0):
+        found = drop(values, dropout)
+    kept = found != 0
+    # four standard deviations of the share
+    assert kept.float().mean().item() == pytest.approx(
+        1 - p, abs=4 * (p * (1 - p) / kept.numel()) ** 0.5
+    )
+    for axis in (0, 1):  # neither rows nor columns share their draws
+        spread = kept.float().mean(dim=axis).std().item()
+        expected = (p * (1 - p) / kept.shape[axis]) ** 0.5
+        assert spread == pytest.approx(expected, rel=0.25)
+    if p < 1:
+        assert_allclose(found[kept].detach(), 3 / (1 - p), rtol=1e-6)
+        found.sum().backward()
+        assert_allclose(values.grad, kept / (1 - p), rtol=1e-6)
+    assert_array_equal(drop(values, dropout.eval()).detach(), values.detach())
+    with seeded_torch(0):
+        assert_array_equal((drop(values, dropout.train()) != 0), kept)
+
+
+def make_tokens(n_tokens, seed):
+    return torch.randn(3, n_tokens, 8, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_layers_compute_what_those_of_torch_do(padded):
+    net = make_transformer(n_layers=2)
+    sources, queries = make_tokens(7, seed=0), make_tokens(4, seed=1)
+    shown, asked = torch.ones(3, 7).bool(), torch.ones(3, 4).bool()
+    if padded:
+        shown[1, 5:], shown[2, :3], asked[0, 3:] = False, False, False
+    masks = [seen[:, None, None] if padded else None for seen in (asked, shown)]
+    with torch.no_grad():
+        memory = net.encoder(sources, src_key_padding_mask=~shown)
+        expected = net.decoder(
+            queries,
+            memory,
+            tgt_key_padding_mask=~asked,
+            memory_key_padding_mask=~shown,
+        )
+        encoded = encode(net.encoder, sources, masks[1])
+        decoded = decode(net.decoder, queries, encoded, *masks)
+    assert_allclose(encoded[shown], memory[shown], atol=1e-5)
+    assert_allclose(decoded[asked], expected[asked], atol=1e-5)
+
+
+def test_sources_are_gathered_in_order():
+    is_source = torch.tensor([[0, 1, 1, 0, 1], [1, 0, 0, 0, 1], [0, 0, 0, 1, 0]]).bool()
+    rows, shown = gather_sources(is_source)
+    assert rows.shape == (3, 3)
+    assert [r[s].tolist() for r, s in zip(rows, shown, strict=True)] == [
+        [1, 2, 4],
+        [0, 4],
+        [3],
+    ]
+
+
+def test_tokens_equal_those_of_the_layers_one_by_one():
+    net, given = make_transformer(n_times=9), make_given(n_times=9)
+    padded = nn.functional.pad(given["windows"], (0, 1))
+    with torch.no_grad():
+        patches = net.patch(padded.flatten(0, 1)[:, None]).mT.unflatten(0, (2, 5))
+        place = net.identity(given["identity"])[:, :, None].expand_as(patches)
+        fused = net.fuse(torch.cat([patches, place], dim=-1))
+        tokens = net.norm(fused + net.mark[0] + net.time)[:, [0, 2, 4]].flatten(1, 2)
+        expected = encode(net.encoder, tokens)
+        given = given["windows"], net.identity(given["identity"]), given["is_source"]
+        encoded, shown = net._encode(*given)
+    assert shown.all()
+    assert_allclose(encoded, expected, atol=1e-5)
 
 
 def test_time_is_encoded_by_sines():
@@ -259,7 +349,7 @@ def test_mixed_starts_as_the_linear_path():
     weights = net.linear(given["identity"], given["is_source"], given["targets"])
     expected = net.linear.combine(given["windows"], weights)
     assert expected.abs().mean() > 1e-3
-    assert_array_equal(net(**given).detach(), expected.detach())
+    assert_allclose(net(**given).detach(), expected.detach(), atol=1e-6)
 
 
 def test_the_linear_path_is_not_trained(studies, windows):

@@ -42,6 +42,11 @@ class Embedding(nn.Module):
         """Whether part of the encoder needs no training."""
         return hasattr(self.encoder, "front_end")
 
+    @property
+    def chunk(self):
+        """Number of segments that a CPU embeds at a time."""
+        return getattr(self.encoder, "CHUNK", 32)
+
     def front_end(self, segments):
         """Return what of an embedding needs no training, (batch, ...)."""
         return self.encoder.front_end(segments) if self.has_front_end else segments

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import nn
 
+from .attention import decode, encode, gather_rows, gather_sources
+
 PATCH = 0.025  # seconds
 
 
@@ -14,17 +16,20 @@ class RegionTransformer(nn.Module):
     A signal flows as follows, with P patches of 25 ms::
 
         windows (n, n_channels, n_times), zero where withheld
-            -> convolution of each patch          (n, n_channels, P, n_dim)
-            beside the projected identity         (n, n_channels, P, 2 n_dim)
+            -> convolution of each patch          (n, n_sources, P, n_dim)
+            beside the projected identity         (n, n_sources, P, 2 n_dim)
             -> linear, mark of a source, time, LayerNorm
-            -> encoder over all tokens of sources (n, n_channels * P, n_dim)
+            -> encoder over all tokens of sources (n, n_sources * P, n_dim)
         queries: a base for each patch beside the projected identity of the target
             -> linear, mark of a query, time, LayerNorm
             -> decoder, which attends to the encoded sources
                                                   (n, n_targets * P, n_dim)
             -> linear: the samples of each patch  (n, n_targets, n_times)
 
-    Tokens that are padding, or of withheld channels, are masked in every attention.
+    Withheld channels have no tokens, and those that are padding are masked in every
+    attention. What is linear on the way to a token is composed first, so that the
+    convolution and its part of the linear layer are one map of a patch, and the
+    identity is mapped once for all patches.
 
     Parameters
     ----------
@@ -85,7 +90,6 @@ class RegionTransformer(nn.Module):
             nn.TransformerDecoderLayer(**settings), n_layers, norm=nn.LayerNorm(n_dim)
         )
         self.head = nn.Linear(n_dim, n_patch)
-        _keep_attention(self)
 
     def forward(self, windows, identity, is_source, targets, counts):
         """Predict withheld channels.
@@ -109,15 +113,15 @@ class RegionTransformer(nn.Module):
             What the others predict.
         """
         place = self.identity(identity)
-        encoded, hidden = self._encode(windows, place, is_source)
-        asked = place[torch.arange(len(place), device=place.device)[:, None], targets]
-        base = self.base.expand(*asked.shape[:2], -1, -1)
-        queries = self._make_tokens(base, asked, self.mark[1])
-        decoded = self.decoder(
+        encoded, shown = self._encode(windows, place, is_source)
+        base = nn.functional.linear(self.base, self._split_fuse()[0])
+        queries = self._make_tokens(base, gather_rows(place, targets), self.mark[1])
+        decoded = decode(
+            self.decoder,
             queries.flatten(1, 2),
             encoded,
-            tgt_key_padding_mask=self._hide(counts),
-            memory_key_padding_mask=hidden,
+            self._mask(counts),
+            self._mask(shown),
         )
         predicted = self.head(decoded).unflatten(1, queries.shape[1:3])
         return predicted.flatten(2)[..., : self.n_times]
@@ -135,30 +139,38 @@ class RegionTransformer(nn.Module):
         features : torch.Tensor, shape (n, n_dim)
             Means over channels and patches.
         """
-        encoded, hidden = self._encode(windows, self.identity(identity), is_source)
-        shown = ~hidden[..., None]
+        encoded, shown = self._encode(windows, self.identity(identity), is_source)
+        shown = shown.repeat_interleave(len(self.base), dim=1)[..., None]
         return (encoded * shown).sum(dim=1) / shown.sum(dim=1)
 
     def _encode(self, windows, place, is_source):
-        """Return the encoded tokens, and which of them are hidden."""
-        n_patch = self.patch.kernel_size[0]
-        missing = len(self.base) * n_patch - self.n_times
-        windows = nn.functional.pad(windows * is_source[..., None], (0, missing))
-        patches = self.patch(windows.flatten(0, 1)[:, None]).mT
-        patches = patches.unflatten(0, windows.shape[:2])
-        tokens = self._make_tokens(patches, place, self.mark[0])
-        hidden = self._hide(is_source)
-        return self.encoder(tokens.flatten(1, 2), src_key_padding_mask=hidden), hidden
+        """Return the encoded tokens of sources, and which channels are no padding."""
+        rows, shown = gather_sources(is_source)
+        of_patches = self._split_fuse()[0]
+        # what is convolved and then fused is a linear map of the patch
+        weight = of_patches @ self.patch.weight[:, 0]
+        bias = of_patches @ self.patch.bias
+        missing = len(self.base) * weight.shape[1] - self.n_times
+        patches = nn.functional.pad(gather_rows(windows, rows), (0, missing))
+        patches = patches.unflatten(2, (len(self.base), -1))
+        fused = nn.functional.linear(patches, weight, bias)
+        tokens = self._make_tokens(fused, gather_rows(place, rows), self.mark[0])
+        return encode(self.encoder, tokens.flatten(1, 2), self._mask(shown)), shown
 
-    def _make_tokens(self, patches, place, mark):
-        """Return tokens of patches and identities, (n, n_channels, P, n_dim)."""
-        place = place[:, :, None].expand_as(patches)
-        fused = self.fuse(torch.cat([patches, place], dim=-1))
-        return self.norm(fused + mark + self.time)
+    def _split_fuse(self):
+        """Return the weights of patches and of identities."""
+        return self.fuse.weight.chunk(2, dim=1)
 
-    def _hide(self, shown):
-        """Return the mask of tokens whose channel is not shown, (n, n_tokens)."""
-        return ~shown.repeat_interleave(len(self.base), dim=1)
+    def _make_tokens(self, fused, place, mark):
+        """Return tokens of fused patches and identities, (n, n_channels, P, n_dim)."""
+        place = nn.functional.linear(place, self._split_fuse()[1], self.fuse.bias)
+        return self.norm(fused + (place + mark)[:, :, None] + self.time)
+
+    def _mask(self, shown):
+        """Return which tokens are seen, (n, 1, 1, n_tokens), or None if all are."""
+        if shown.all():
+            return None
+        return shown.repeat_interleave(len(self.base), dim=1)[:, None, None]
 
 
 class ResidualTransformer(nn.Module):
@@ -230,7 +242,6 @@ class ResidualTransformer(nn.Module):
         self.head = nn.Linear(n_dim, n_patch)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        _keep_attention(self)
 
     def forward(self, latents, prediction, identity):
         """Return what is to be added to the linear prediction.
@@ -252,12 +263,12 @@ class ResidualTransformer(nn.Module):
         n_targets = prediction.shape[1]
         missing = self.n_patches * self.head.out_features - self.n_times
         latents = nn.functional.pad(latents, (0, missing))
-        encoded = self.encoder(self.latents(latents).mT + self.time)
+        encoded = encode(self.encoder, self.latents(latents).mT + self.time)
         prediction = nn.functional.pad(prediction, (0, missing)).flatten(0, 1)
         patches = self.prediction(prediction[:, None]).mT
         place = self.identity(identity).flatten(0, 1)[:, None].expand_as(patches)
         queries = self.fuse(torch.cat([patches, place], dim=-1)) + self.time
-        decoded = self.decoder(queries, encoded.repeat_interleave(n_targets, dim=0))
+        decoded = decode(self.decoder, queries, encoded)
         residual = self.head(decoded).flatten(1)[:, : self.n_times]
         return residual.unflatten(0, (-1, n_targets))
 
@@ -294,13 +305,19 @@ class MixedTransformer(nn.Module):
 
     def forward(self, windows, identity, is_source, targets, counts):
         """Predict withheld channels, as `RegionTransformer` does."""
-        item = torch.arange(len(windows), device=windows.device)[:, None]
-        weights = self.linear(identity, is_source, targets)
-        estimate = self.linear.estimate(identity, is_source)
-        prediction = self.linear.combine(windows, weights)
-        latents = self.linear.combine(windows, estimate)
-        rest = self.residual(latents, prediction, identity[item, targets])
-        return prediction + rest
+        asked = gather_rows(identity, targets)
+        latents = self.linear.combine(windows, self._estimate(identity, is_source))
+        prediction = self.linear.read_out(self.linear.hidden(asked)) @ latents
+        return prediction + self.residual(latents, prediction, asked)
+
+    def _estimate(self, identity, is_source):
+        """Return weights of the latent sources, once for all windows of a case."""
+        n_channels = is_source.shape[1]
+        described = torch.cat([is_source, identity.flatten(1)], dim=1)
+        cases, case = torch.unique(described, dim=0, return_inverse=True)
+        is_source, identity = cases.tensor_split([n_channels], dim=1)
+        identity = identity.unflatten(1, (n_channels, -1))
+        return self.linear.estimate(identity, is_source.bool())[case]
 
 
 class WindowLoss(nn.Module):
@@ -334,13 +351,6 @@ class WindowLoss(nn.Module):
         true = true - true.mean(dim=-1, keepdim=True)
         r = nn.functional.cosine_similarity(predicted, true, dim=-1, eps=1e-6)
         return error + self.correlation * (1 - r).mean()
-
-
-def _keep_attention(module):
-    """Leave attention weights out of dropout, with which they fill the memory."""
-    for layer in module.modules():
-        if isinstance(layer, nn.MultiheadAttention):
-            layer.dropout = 0.0
 
 
 def encode_time(n_patches, n_dim):

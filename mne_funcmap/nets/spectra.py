@@ -70,7 +70,8 @@ class SpectralFeatures(nn.Module):
 
     def _groups(self, segments):
         # no square may overflow, whatever the unit
-        peak = segments.abs().amax(dim=1, keepdim=True).clamp(min=TINY)
+        highest, lowest = (f(segments, 1, True) for f in (torch.amax, torch.amin))
+        peak = torch.maximum(highest, -lowest).clamp(min=TINY)
         spectrum = torch.fft.rfft(segments / peak, norm="forward")
         spectrum[:, 0] = 0
         power = compute_power(spectrum)
@@ -78,7 +79,7 @@ class SpectralFeatures(nn.Module):
         # what rounding leaves of a constant is not a signal
         constant = total < 1e-12
         inverse = total.reciprocal().masked_fill(constant, 0.0)
-        power *= inverse
+        power *= inverse * power.shape[1]
         bands = self.bands(power)
         rhythms = self.rhythms(spectrum) * inverse[:, :, None]
         slow = spectrum[:, : max(self.N_SAMPLES) // 2 + 1] * inverse.sqrt()
@@ -106,12 +107,16 @@ def compute_power(spectrum):
     power : torch.Tensor, shape (batch, n_bins)
         Power from one cycle per segment on.
     """
-    # the window is a difference of neighbouring bins
-    parts = torch.view_as_real(spectrum)
-    tapered = torch.sub(parts[:, 1:], parts[:, :-1], alpha=0.5)
-    tapered[:, :-1] -= 0.5 * parts[:, 2:]
-    real, imaginary = tapered.unbind(dim=-1)
-    return real.square() + imaginary.square()
+    # the window is a difference of neighbouring bins, each of two numbers
+    parts = torch.view_as_real(spectrum).flatten(1)
+    tapered = torch.sub(parts[:, 2:], parts[:, :-2], alpha=0.5)
+    tapered[:, :-2].sub_(parts[:, 4:], alpha=0.5)
+    return _sum_pairs(tapered.square_())
+
+
+def _sum_pairs(values):
+    """Add neighbours along the last axis, of even length."""
+    return values[..., 0::2] + values[..., 1::2]
 
 
 class Bands(nn.Module):
@@ -127,6 +132,7 @@ class Bands(nn.Module):
     HIGHEST = 0.9  # of the bins, above are anti-aliasing filters
     STEP = 0.1
     OCTAVE = 7  # bands
+    MIN_BLOCK = 400  # bins, below which a product with zeros costs little
 
     def __init__(self, n_bins):
         super().__init__()
@@ -142,13 +148,25 @@ class Bands(nn.Module):
         weights = torch.exp(-distance.square() / 2)
         # tails would be denormal numbers, with which a processor is very slow
         weights = weights.masked_fill(weights < 1e-4, 0.0)
-        # relative to white noise
-        weights = weights / weights.sum(dim=0) * n_bins
+        weights = weights / weights.sum(dim=0)
         self.register_buffer("weights", weights, persistent=False)
+        self.blocks = list(self._find_blocks())
+
+    def _find_blocks(self):
+        """Yield slices of bins, by octave, and of the bands that they touch."""
+        stop = len(self.weights)
+        while stop:
+            start = stop // 2 if stop > self.MIN_BLOCK else 0
+            touched = self.weights[start:stop].any(dim=0).nonzero()
+            yield slice(start, stop), slice(int(touched[0]), int(touched[-1]) + 1)
+            stop = start
 
     def forward(self, power):
-        """Return density in each band, (batch, n_bands), of (batch, n_bins)."""
-        return power @ self.weights
+        """Return mean power in each band, (batch, n_bands), of (batch, n_bins)."""
+        density = power.new_zeros(len(power), self.weights.shape[1])
+        for bins, bands in self.blocks:
+            density[:, bands].addmm_(power[:, bins], self.weights[bins, bands])
+        return density
 
     def find_peaks(self, power, bands):
         """Return how peaked the power of a band is, the largest value of an octave.
@@ -159,17 +177,16 @@ class Bands(nn.Module):
         Parameters
         ----------
         power : torch.Tensor, shape (batch, n_bins)
-            Power.
+            Power, of mean one.
         bands : torch.Tensor, shape (batch, n_bands)
-            Its density in the bands.
+            Its mean in the bands.
 
         Returns
         -------
         peaks : torch.Tensor, shape (batch, n_octaves)
             One value for each octave.
         """
-        square = (power * math.sqrt(power.shape[1])).square() @ self.weights
-        peaks = log(square, FLOOR**2) - 2 * log(bands)
+        peaks = log(self(power.square()), FLOOR**2) - 2 * log(bands)
         missing = -peaks.shape[1] % self.OCTAVE
         peaks = nn.functional.pad(peaks, (missing, 0), value=-torch.inf)
         return peaks.unflatten(1, (-1, self.OCTAVE)).amax(dim=2)
@@ -205,14 +222,17 @@ class Rhythms(nn.Module):
         taper = torch.sin(torch.pi * (offset + 0.5) / width[:, None])
         taper = taper.clamp(max=0.5)  # flat, but for the outer sixths
         taper = taper.where(offset < width[:, None], 0.0)
+        # for the real and the imaginary part
+        taper = taper.repeat_interleave(2, dim=1)
         self.register_buffer("taper", taper, persistent=False)
-        members = (low[:, None] + offset).clamp(max=n_bins)
-        self.register_buffer("members", members, persistent=False)
+        self.register_buffer("lowest", low, persistent=False)
 
     def forward(self, spectrum):
         """Return power, (batch, n_bands, n_samples), of (batch, 1 + n_bins) complex."""
-        bands = torch.fft.ifft(spectrum[:, self.members] * self.taper, norm="forward")
-        return bands.real.square() + bands.imag.square()
+        members = spectrum.unfold(1, self.taper.shape[1] // 2, 1)[:, self.lowest]
+        torch.view_as_real(members).flatten(2).mul_(self.taper)
+        bands = torch.fft.ifft(members, norm="forward")
+        return _sum_pairs(torch.view_as_real(bands).flatten(2).square_())
 
 
 def describe_dynamics(power):
@@ -229,10 +249,13 @@ def describe_dynamics(power):
         For each band burstiness, the mean of log power minus the log of mean power,
         then spread, the standard deviation of log power.
     """
-    frames = nn.functional.avg_pool1d(power, max(1, power.shape[2] // 10))
+    size = max(1, power.shape[2] // 10)
+    frames = power.unfold(2, size, size).mean(dim=3)
     mean = frames.mean(dim=2, keepdim=True).clamp(min=TINY)
     logs = log(frames / mean, 1e-6)
-    return torch.cat([logs.mean(dim=2), logs.std(dim=2, correction=0)], dim=1)
+    burstiness = logs.mean(dim=2, keepdim=True)
+    spread = (logs - burstiness).square_().mean(dim=2).sqrt()
+    return torch.cat([burstiness.squeeze(2), spread], dim=1)
 
 
 def correlate_bands(power):
@@ -249,10 +272,12 @@ def correlate_bands(power):
         Of each pair of bands.
     """
     centred = power - power.mean(dim=2, keepdim=True)
-    standard = nn.functional.normalize(centred, dim=2)
+    products = centred @ centred.mT
+    scale = products.diagonal(dim1=1, dim2=2).clamp(min=TINY).rsqrt()
+    correlations = products * scale[:, :, None] * scale[:, None]
     n_bands = power.shape[1]
     first, second = torch.triu_indices(n_bands, n_bands, 1, device=power.device)
-    return (standard @ standard.transpose(1, 2))[:, first, second]
+    return correlations.flatten(1)[:, first * n_bands + second]
 
 
 class Waveform(nn.Module):
@@ -282,10 +307,9 @@ class Waveform(nn.Module):
         second = first.diff(dim=1, append=first[:, -1:])
         values = torch.stack([signal, first, second], dim=1)
         square = values.square()
-        power = square.mean(dim=2)
-        scale = power.clamp(min=FLOOR)
-        skewness = torch.linalg.vecdot(square, values) / self.n_samples / scale**1.5
-        kurtosis = torch.linalg.vecdot(square, square) / self.n_samples / scale**2
+        moments = [(square * values).mean(dim=2), square.square().mean(dim=2)]
+        scale = square.mean(dim=2).clamp(min=FLOOR)
+        skewness, kurtosis = moments[0] / scale**1.5, moments[1] / scale**2
         log_scale = scale.log() / 2
         size = log(values.abs().mean(dim=2)) - log_scale
         shape = [skewness.abs(), kurtosis.log1p(), size, log_scale.diff(dim=1)]
