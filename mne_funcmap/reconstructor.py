@@ -487,7 +487,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         """Fit the identity, then the networks."""
         self._check_targets()
         self._check_net_params()
-        seed = draw_seed(self.random_state)
+        seed = draw_seed(self.random_state, self.device)
         groups = find_subjects(recordings)
         self._bank = FilterBank(self.sfreq_, self.n_times_)
         studies = self._study_training(recordings, channels, groups, seed)
@@ -520,6 +520,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             callbacks=self.callbacks or [],
             net_params=self.net_params or {},
             device=resolve_device(self.device),
+            together=self.device == "accelerate",
             seed=seed,
         )
 

@@ -14,7 +14,6 @@ from sklearn.utils.validation import (
     check_is_fitted,
     validate_data,
 )
-from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping, LRScheduler
 from skorch.dataset import Dataset
 
@@ -40,6 +39,7 @@ from .training import (
     resolve_device,
     seeded_torch,
 )
+from .training_net import TrainingNet
 
 
 class SegmentEmbedder(TransformerMixin, BaseEstimator):
@@ -225,7 +225,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         groups = _encode(groups) if has_groups else np.arange(len(labels))
         if self.across_groups:
             check_shared(labels, groups)
-        seed = draw_seed(self.random_state)
+        seed = draw_seed(self.random_state, self.device)
         with seeded_torch(seed):
             start = self._make_net(None, seed).initialize()
         features = apply_in_chunks(start.module_.front_end, X, device=start.device)
@@ -375,11 +375,12 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
                 *(self.callbacks or ()),
             ],
             "device": resolve_device(self.device),
+            "together": self.device == "accelerate",
             "verbose": 0,
         }
         # a criterion of the user's may be one of two in the loss
         criterion = {"criterion": loss["criterion"]}
-        return NeuralNet(**params | loss | overrides | criterion)
+        return TrainingNet(**params | loss | overrides | criterion)
 
     def _choose_loss(self, samples, recipe):
         """Return the loss, as parameters of the net, and the penalty on weights."""

@@ -233,7 +233,7 @@ class ReadOutScore(Callback):
         )
         readout = BalancedNeighbors(random_state=0).fit(references, self.train[1])
         score = balanced_accuracy(self.valid[1], readout.predict(queries))
-        net.history.record("valid_balanced_accuracy", float(score))
+        net.history.record("valid_balanced_accuracy", net.agree(float(score)))
 
 
 def hold_out(labels, groups, *, n_splits=5):

@@ -29,6 +29,8 @@ class Settings:
         Seed.
     threshold : float
         By what share the error of a transformer must be lower to count as improved.
+    together : bool
+        Whether the processes that were launched together train one net.
     """
 
     n_identity: int
@@ -42,6 +44,7 @@ class Settings:
     device: str
     seed: int
     threshold: float = 1e-4
+    together: bool = False
 
     @property
     def module(self):

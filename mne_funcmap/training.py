@@ -8,6 +8,8 @@ from sklearn.utils import check_random_state
 from skorch import NeuralNet
 from torch import nn
 
+from .processes import agree, find_device
+
 
 def resolve_device(device):
     """Return the torch device that a user's choice stands for.
@@ -15,7 +17,8 @@ def resolve_device(device):
     Parameters
     ----------
     device : str
-        "auto" takes CUDA if there is one, else the CPU; otherwise as torch names it.
+        "auto" takes CUDA if there is one, else the CPU; "accelerate" what accelerate
+        gives this process; otherwise as torch names it.
 
     Returns
     -------
@@ -25,11 +28,13 @@ def resolve_device(device):
     available = torch.cuda.is_available()
     if device == "auto":
         return "cuda" if available else "cpu"
+    if device == "accelerate":
+        return find_device()
     try:
         kind = torch.device(device).type
     except (RuntimeError, TypeError) as error:
         raise ValueError(
-            f"device={device!r} is unknown. Use 'auto', 'cpu' or 'cuda'."
+            f"device={device!r} is unknown. Use 'auto', 'cpu', 'cuda' or 'accelerate'."
         ) from error
     if kind == "cuda" and not available:
         raise ValueError(
@@ -110,13 +115,15 @@ def check_trained(net):
         )
 
 
-def draw_seed(random_state):
+def draw_seed(random_state, device="cpu"):
     """Draw a seed, without touching numpy's global random state.
 
     Parameters
     ----------
     random_state : int | RandomState | None
         As in scikit-learn; None gives another seed every time.
+    device : str
+        With "accelerate", processes that train together get the seed of the first.
 
     Returns
     -------
@@ -124,8 +131,9 @@ def draw_seed(random_state):
         The seed.
     """
     if random_state is None:
-        return int(np.random.default_rng().integers(2**31))
-    return int(check_random_state(random_state).randint(2**31))
+        random_state = np.random.RandomState(np.random.MT19937())
+    seed = int(check_random_state(random_state).randint(2**31))
+    return int(agree(seed, find_device())) if device == "accelerate" else seed
 
 
 def average(values, unit):

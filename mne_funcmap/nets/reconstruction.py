@@ -335,6 +335,10 @@ class WindowLoss(nn.Module):
         r = nn.functional.cosine_similarity(predicted, true, dim=-1, eps=1e-6)
         return error + self.correlation * (1 - r).mean()
 
+    def count(self, truth):
+        """Return over how many channels the loss is a mean, a scalar tensor."""
+        return truth["counts"].sum()
+
 
 def _keep_attention(module):
     """Leave attention weights out of dropout, with which they fill the memory."""
