@@ -1,12 +1,13 @@
 """Folds of recordings: what is computed for each, in parallel, and kept if asked to."""
 
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral
 
 import joblib
 import numpy as np
 import torch
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from mne import BaseEpochs
 from mne.utils import ProgressBar
 from sklearn.base import clone
@@ -42,6 +43,10 @@ class Folds:
     keys: list
     memory: object
 
+    def __sizeof__(self):
+        # a cluster is sent once what it is told to be large, else with every task
+        return sum(recording._size for recording in self.recordings)
+
     def take(self, rows):
         """Return some of the recordings and their regions, as ``fit`` takes them."""
         labels = None if self.y is None else [self.y[row] for row in rows]
@@ -57,7 +62,8 @@ class Folds:
         tasks : list of tuple
             The tasks.
         n_jobs : int | None
-            How many at a time.
+            How many at a time; None stands for 1, or what the joblib backend offers
+            that is set by ``joblib.parallel_config``.
         title : str
             Of the progress bar.
 
@@ -66,6 +72,8 @@ class Folds:
         results : list
             One for each task.
         """
+        if effective_n_jobs(n_jobs) > 1:
+            function = partial(_run_in_threads, function)
         results = Parallel(n_jobs=n_jobs, return_as="generator")(
             delayed(function)(self, *task) for task in tasks
         )
@@ -234,6 +242,15 @@ def split_recordings(recordings, groups=None, cv=None):
     rows = np.arange(len(recordings))
     splits = check_cv(cv).split(recordings, groups=groups)
     return [(rows[train], rows[test]) for train, test in splits]
+
+
+def _run_in_threads(function, *task):
+    """Run a task whose own parallel parts stay where it runs.
+
+    A cluster would take each of them for a task of its own, however small.
+    """
+    with parallel_config("threading", n_jobs=1):
+        return function(*task)
 
 
 def _fit(estimator, recordings, y, key):
