@@ -68,7 +68,11 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
     patience : int
         As for `SegmentEmbedder`.
     device : str
-        "auto" takes CUDA if there is one, else the CPU.
+        "auto" takes CUDA if there is one, else the CPU. "accelerate" lets the processes
+        train together that were launched by ``accelerate launch``, each on the device
+        that it is given. After `fit`, a device that is named is moved to.
+    precision : "auto" | "float32" | "bfloat16"
+        As for `SegmentEmbedder`.
     callbacks : list | None
         Further callbacks of skorch.
     net_params : dict | None
@@ -156,6 +160,7 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         temperature=None,
         patience=10,
         device="auto",
+        precision="auto",
         callbacks=None,
         net_params=None,
         random_state=0,
@@ -177,6 +182,7 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
         self.temperature = temperature
         self.patience = patience
         self.device = device
+        self.precision = precision
         self.callbacks = callbacks
         self.net_params = net_params
         self.random_state = random_state
@@ -436,7 +442,7 @@ class FunctionalEmbedder(TransformerMixin, RegionClassifier):
 
     def _embed(self, segments, unit):
         """Return embeddings of units of segments, (n_units, n_components)."""
-        return self.segment_embedder_.transform(
+        return self.segment_embedder_.set_params(device=self.device).transform(
             segments.data, units=unit, context=self._find_context(segments)
         )
 

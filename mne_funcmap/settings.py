@@ -25,6 +25,8 @@ class Settings:
         Further parameters of the skorch net.
     device : str
         Where to compute.
+    precision : "auto" | "float32" | "bfloat16"
+        In which transformers compute.
     seed : int
         Seed.
     threshold : float
@@ -42,6 +44,7 @@ class Settings:
     callbacks: list
     net_params: dict
     device: str
+    precision: str
     seed: int
     threshold: float = 1e-4
     together: bool = False

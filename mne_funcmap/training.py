@@ -61,6 +61,48 @@ def read_module_params(net_params):
     }
 
 
+def move_net(net, device):
+    """Move a trained net to where a user wants it now.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        The net.
+    device : str
+        As for `resolve_device`; "auto" and "accelerate" leave it where it is.
+
+    Returns
+    -------
+    net : skorch.NeuralNet
+        The same.
+    """
+    if device not in ("auto", "accelerate", net.device):
+        net.device = resolve_device(device)
+        net.module_.to(net.device)
+    return net
+
+
+def move_if_it_fits(values, device):
+    """Return values on a device, unless they fill half of its memory or more.
+
+    Parameters
+    ----------
+    values : torch.Tensor
+        On the CPU.
+    device : str
+        The device.
+
+    Returns
+    -------
+    values : torch.Tensor
+        On the device, or as they were.
+    """
+    if torch.device(device).type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return values.to(device) if 2 * values.nbytes < free else values
+    return values
+
+
 def make_restored(module, params, weights, device):
     """Return a skorch net that was trained before.
 

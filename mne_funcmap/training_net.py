@@ -1,9 +1,12 @@
 """The skorch net of all estimators: how a step is shared, and what it waits for."""
 
+from inspect import signature
+
 import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.dataset import get_len
+from torch import nn
 
 from .processes import (
     agree,
@@ -66,6 +69,38 @@ class TrainingNet(NeuralNet):
         self._share_state()
         super().on_epoch_end(net, **kwargs)
 
+    def initialize_module(self):
+        """Make the module; processes on GPUs normalise batches together."""
+        super().initialize_module()
+        if self._is_shared and self._is_on_cuda:
+            self.module_ = nn.SyncBatchNorm.convert_sync_batchnorm(self.module_)
+        return self
+
+    def torch_compile(self, module, name):
+        """Compile the module in place, so that it can be stored as if it were not.
+
+        The loss is as it was: its shapes depend on what the batch holds.
+        """
+        if self.compile and name == "module":
+            module.compile(**self.get_params_for("compile"))
+        return module
+
+    def get_params_for_optimizer(self, prefix, named_parameters):
+        """Return the arguments of the optimizer, which takes one step for all."""
+        args, params = super().get_params_for_optimizer(prefix, named_parameters)
+        takes_fused = "fused" in signature(getattr(self, prefix)).parameters
+        if self._is_on_cuda and takes_fused and "foreach" not in params:
+            params = {"fused": True} | params
+        return args, params
+
+    def infer(self, x, **fit_params):
+        """Return what the module makes of a batch."""
+        return super().infer(self._send(x), **fit_params)
+
+    def get_loss(self, y_pred, y_true, **params):
+        """Return the loss of a batch, a scalar."""
+        return super().get_loss(y_pred, self._send(y_true), **params)
+
     def train_step_single(self, batch, **fit_params):
         """Compute outputs, loss and gradients; of a share of the batch, if shared."""
         if not self._is_shared:
@@ -99,6 +134,18 @@ class TrainingNet(NeuralNet):
     @property
     def _is_shared(self):
         return self.together and count_processes() > 1
+
+    @property
+    def _is_on_cuda(self):
+        return torch.device(self.device).type == "cuda"
+
+    def _send(self, values):
+        """Return tensors on their way to the GPU, for which nothing waits."""
+        if isinstance(values, dict):
+            return {name: self._send(of_name) for name, of_name in values.items()}
+        if self._is_on_cuda and torch.is_tensor(values) and not values.is_cuda:
+            return values.pin_memory().to(self.device, non_blocking=True)
+        return values
 
     def _draw_own_seed(self):
         """Return a seed of dropout, another one for each step and process."""

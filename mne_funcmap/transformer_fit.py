@@ -176,6 +176,7 @@ def train_transformer(module, params, train, valid, settings):
     params = {
         "module": module,
         **{f"module__{name}": value for name, value in params.items()},
+        "module__precision": settings.precision,
         "criterion": WindowLoss,
         "optimizer": torch.optim.AdamW,
         "optimizer__betas": (0.9, 0.99),

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import nn
 
+from .precision import in_precision
+
 PATCH = 0.025  # seconds
 
 
@@ -39,6 +41,8 @@ class RegionTransformer(nn.Module):
         of the feed-forward layers.
     dropout : float
         Share of units left out in training; not of attention weights.
+    precision : "auto" | "float32" | "bfloat16"
+        As for `is_short`.
     """
 
     RECIPE = {"max_epochs": 150, "batch_size": 128, "lr": 2e-4, "weight_decay": 1e-2}
@@ -54,9 +58,10 @@ class RegionTransformer(nn.Module):
         n_layers=3,
         n_forward=384,
         dropout=0.2,
+        precision="float32",
     ):
         super().__init__()
-        self.n_times = n_times
+        self.n_times, self.precision = n_times, precision
         n_patch = min(n_times, max(2, round(PATCH * sfreq)))
         n_patches = -(-n_times // n_patch)
         self.patch = nn.Conv1d(1, n_dim, n_patch, stride=n_patch)
@@ -87,6 +92,7 @@ class RegionTransformer(nn.Module):
         self.head = nn.Linear(n_dim, n_patch)
         _keep_attention(self)
 
+    @in_precision
     def forward(self, windows, identity, is_source, targets, counts):
         """Predict withheld channels.
 
@@ -122,6 +128,7 @@ class RegionTransformer(nn.Module):
         predicted = self.head(decoded).unflatten(1, queries.shape[1:3])
         return predicted.flatten(2)[..., : self.n_times]
 
+    @in_precision
     def encode(self, windows, identity, is_source):
         """Return the mean of the encoded sources, (n, n_dim).
 
@@ -184,7 +191,7 @@ class ResidualTransformer(nn.Module):
         Sampling rate in Hz.
     n_times : int
         Number of samples of a window.
-    n_dim, n_heads, n_layers, n_forward, dropout
+    n_dim, n_heads, n_layers, n_forward, dropout, precision
         As for `RegionTransformer`.
     """
 
@@ -200,9 +207,10 @@ class ResidualTransformer(nn.Module):
         n_layers=2,
         n_forward=128,
         dropout=0.1,
+        precision="float32",
     ):
         super().__init__()
-        self.n_times = n_times
+        self.n_times, self.precision = n_times, precision
         n_patch = min(n_times, max(2, round(2 * PATCH * sfreq)))
         self.n_patches = -(-n_times // n_patch)
         self.latents = nn.Conv1d(n_latents, n_dim, n_patch, stride=n_patch)
@@ -232,6 +240,7 @@ class ResidualTransformer(nn.Module):
         nn.init.zeros_(self.head.bias)
         _keep_attention(self)
 
+    @in_precision
     def forward(self, latents, prediction, identity):
         """Return what is to be added to the linear prediction.
 
