@@ -9,7 +9,7 @@ from skorch.callbacks import Callback
 
 from .metrics import balanced_accuracy
 from .readout import BalancedNeighbors
-from .training import apply_in_chunks, check_trained
+from .training import apply_in_chunks, check_trained, send
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class BalancedBatches:
 
     def __iter__(self):
         for _ in range(self.n_batches):
-            rows = torch.from_numpy(self._draw()).to(self.X.device)
+            rows = send(torch.from_numpy(self._draw()), self.X.device)
             yield self.X[rows], self.y[rows]
 
     def _share(self, labels, batch_size):

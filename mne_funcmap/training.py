@@ -103,6 +103,26 @@ def move_if_it_fits(values, device):
     return values
 
 
+def send(values, device):
+    """Return values on their way to a device; nothing waits for their arrival.
+
+    Parameters
+    ----------
+    values : torch.Tensor
+        Anywhere.
+    device : str | torch.device
+        The device.
+
+    Returns
+    -------
+    values : torch.Tensor
+        On the device.
+    """
+    if torch.device(device).type == "cuda" and not values.is_cuda:
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
+
+
 def make_restored(module, params, weights, device):
     """Return a skorch net that was trained before.
 

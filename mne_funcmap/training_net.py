@@ -19,7 +19,7 @@ from .processes import (
     sum_values,
     take_rows,
 )
-from .training import seeded_torch
+from .training import seeded_torch, send
 
 
 class TrainingNet(NeuralNet):
@@ -140,12 +140,10 @@ class TrainingNet(NeuralNet):
         return torch.device(self.device).type == "cuda"
 
     def _send(self, values):
-        """Return tensors on their way to the GPU, for which nothing waits."""
+        """Return tensors, or a dict of them, on their way to the device."""
         if isinstance(values, dict):
             return {name: self._send(of_name) for name, of_name in values.items()}
-        if self._is_on_cuda and torch.is_tensor(values) and not values.is_cuda:
-            return values.pin_memory().to(self.device, non_blocking=True)
-        return values
+        return send(values, self.device) if torch.is_tensor(values) else values
 
     def _draw_own_seed(self):
         """Return a seed of dropout, another one for each step and process."""

@@ -67,16 +67,14 @@ class SupervisedContrastiveLoss(nn.Module):
 
 def _label_weights(labels):
     """Return one over the number of members of each label in the batch."""
-    _, index, sizes = labels.unique(return_inverse=True, return_counts=True)
-    return 1.0 / sizes[index].double()
+    return 1.0 / (labels[:, None] == labels).sum(dim=1).double()
 
 
 def _within_variance(embeddings, labels):
     """Mean squared distance of the embeddings to the centre of their label."""
-    _, index = labels.unique(return_inverse=True)
-    membership = nn.functional.one_hot(index).to(embeddings.dtype)
-    centres = (membership.T @ embeddings) / membership.sum(dim=0)[:, None]
-    return (embeddings - centres[index]).square().sum(dim=1).mean()
+    same = (labels[:, None] == labels).to(embeddings.dtype)
+    centres = same @ embeddings / same.sum(dim=1, keepdim=True)
+    return (embeddings - centres).square().sum(dim=1).mean()
 
 
 class PairwiseContrastiveLoss(nn.Module):

@@ -336,13 +336,14 @@ class WindowLoss(nn.Module):
             ``windows``, of the same shape, and ``counts``, which of them are no
             padding.
         """
-        predicted = predicted[truth["counts"]]
-        true = truth["windows"][truth["counts"]]
-        error = nn.functional.mse_loss(predicted, true)
+        true, counts = truth["windows"], truth["counts"]
+        error = (predicted - true).square().mean(dim=-1)
         predicted = predicted - predicted.mean(dim=-1, keepdim=True)
         true = true - true.mean(dim=-1, keepdim=True)
         r = nn.functional.cosine_similarity(predicted, true, dim=-1, eps=1e-6)
-        return error + self.correlation * (1 - r).mean()
+        # what is padding is multiplied by zero: to pick the rest would wait for a GPU
+        loss = (error + self.correlation * (1 - r)) * counts
+        return loss.sum() / self.count(truth)
 
     def count(self, truth):
         """Return over how many channels the loss is a mean, a scalar tensor."""
