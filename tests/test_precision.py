@@ -137,3 +137,16 @@ def test_compiled_networks_are_stored_as_others(X, tmp_path):
     for model in (emb, loaded, pickle.loads(pickle.dumps(emb))):
         for found, values in zip(model.transform(X), expected, strict=True):
             np.testing.assert_allclose(found, values, atol=1e-5)
+
+
+def test_compiled_reconstructors_are_stored_as_others(X, tmp_path):
+    compiled = {"compile": True, "compile__backend": "eager"}
+    rec = mf.MaskedRegionReconstructor(
+        "region", window=0.5, max_epochs=1, net_params=compiled
+    ).fit(X[:3])
+    assert rec.net_.module_._compiled_call_impl is not None
+    expected = rec.score(X[3:])
+    rec.save(tmp_path / "rec")
+    loaded = mf.MaskedRegionReconstructor.load(tmp_path / "rec")
+    assert loaded.score(X[3:]) == pytest.approx(expected, abs=1e-5)
+    assert pickle.loads(pickle.dumps(rec)).score(X[3:]) == pytest.approx(expected)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import mne_funcmap as mf
 from mne_funcmap.processes import count_processes
 from mne_funcmap.training import draw_seed, resolve_device
 from mne_funcmap.training_net import TrainingNet
@@ -39,12 +40,18 @@ def test_processes_train_as_one(tmp_path):
         np.testing.assert_allclose(first[name], expected, rtol=1e-5, atol=1e-5)
 
 
-def test_one_process_is_enough(monkeypatch):
+def test_one_process_is_enough(monkeypatch, X):
     pytest.importorskip("accelerate")
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     assert resolve_device("accelerate") == "cpu"
     assert count_processes() == 1
     assert draw_seed(0, "accelerate") == draw_seed(0)
+    params = {"duration": 4.0, "max_epochs": 1}
+    alone, other = (
+        mf.FunctionalEmbedder(4, device=device, **params).fit(X).transform(X)
+        for device in ("cpu", "accelerate")
+    )
+    np.testing.assert_equal(other, alone)
     assert TrainingNet(torch.nn.Linear, torch.nn.MSELoss, together=True).agree(0.5) == (
         0.5
     )

@@ -4,6 +4,7 @@ import torch
 from skorch import NeuralNet
 from torch import nn
 
+import mne_funcmap as mf
 from mne_funcmap.training import move_if_it_fits, move_net
 from mne_funcmap.training_net import TrainingNet
 
@@ -23,6 +24,11 @@ def make_net(net=TrainingNet, **params):
         verbose=0,
         **params,
     )
+
+
+@pytest.fixture
+def recordings(make_coupled):
+    return [make_coupled(f"sub-{i}", "ABC", duration=12.0) for i in range(4)]
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +89,16 @@ def test_net_is_moved_where_it_is_wanted():
     assert net.device == net.module_.weight.device.type == "meta"
     with pytest.raises(ValueError, match="device='quantum' is unknown"):
         move_net(net, "quantum")
+
+
+def test_fitted_models_obey_their_device(recordings):
+    emb = mf.FunctionalEmbedder(4, duration=2.0, max_epochs=1).fit(recordings)
+    emb.set_params(device="quantum")
+    rec = mf.MaskedRegionReconstructor("region", window=0.5, max_epochs=1)
+    rec.fit(recordings).set_params(device="quantum")
+    for compute in (emb.transform, rec.predict, rec.transform):
+        with pytest.raises(ValueError, match="device='quantum' is unknown"):
+            compute(recordings)
 
 
 def test_values_are_moved_if_they_fit(monkeypatch):
