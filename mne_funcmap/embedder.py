@@ -77,7 +77,11 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
     patience : int
         As for `SegmentEmbedder`.
     device : str
-        "auto" takes CUDA if there is one, else the CPU.
+        "auto" takes CUDA if there is one, else the CPU. "accelerate" lets the processes
+        train together that were launched by ``accelerate launch``, each on the device
+        that it is given. After `fit`, a device that is named is moved to.
+    precision : "auto" | "float32" | "bfloat16"
+        As for `SegmentEmbedder`.
     callbacks : list | None
         Further callbacks of skorch.
     net_params : dict | None
@@ -175,6 +179,7 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         temperature=None,
         patience=10,
         device="auto",
+        precision="auto",
         callbacks=None,
         net_params=None,
         random_state=0,
@@ -197,6 +202,7 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         self.temperature = temperature
         self.patience = patience
         self.device = device
+        self.precision = precision
         self.callbacks = callbacks
         self.net_params = net_params
         self.random_state = random_state
@@ -437,7 +443,8 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
 
     @property
     def _network(self):
-        return self.segment_embedder_
+        # after fit, a device that is named is moved to
+        return self.segment_embedder_.set_params(device=self.device)
 
     def _choose_division(self, channels):
         """Return what of segments is averaged for training."""

@@ -1,12 +1,13 @@
 """Folds of recordings: what is computed for each, in parallel, and kept if asked to."""
 
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from mne.utils import ProgressBar
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, check_cv
@@ -41,6 +42,10 @@ class Folds:
     keys: list
     memory: object
 
+    def __sizeof__(self):
+        # a cluster is sent once what it is told to be large, else with every task
+        return sum(recording._size for recording in self.recordings)
+
     def take(self, rows):
         """Return some of the recordings and their regions, as ``fit`` takes them."""
         labels = None if self.y is None else [self.y[row] for row in rows]
@@ -56,7 +61,8 @@ class Folds:
         tasks : list of tuple
             The tasks.
         n_jobs : int | None
-            How many at a time.
+            How many at a time; None stands for 1, or what the joblib backend offers
+            that is set by ``joblib.parallel_config``.
         title : str
             Of the progress bar.
 
@@ -65,6 +71,8 @@ class Folds:
         results : list
             One for each task.
         """
+        if effective_n_jobs(n_jobs) > 1:
+            function = partial(_run_in_threads, function)
         signals = [fingerprint_signals(recording) for recording in self.recordings]
         with TemporaryDirectory(prefix="mne_funcmap-") as folder:
             features = self.memory.location or folder
@@ -201,6 +209,15 @@ def split_recordings(recordings, groups=None, cv=None):
     rows = np.arange(len(recordings))
     splits = check_cv(cv).split(recordings, groups=groups)
     return [(rows[train], rows[test]) for train, test in splits]
+
+
+def _run_in_threads(function, *task):
+    """Run a task whose own parallel parts stay where it runs.
+
+    A cluster would take each of them for a task of its own, however small.
+    """
+    with parallel_config("threading", n_jobs=1):
+        return function(*task)
 
 
 def _fit(estimator, recordings, y, key):

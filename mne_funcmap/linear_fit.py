@@ -6,7 +6,6 @@ from functools import partial
 import numpy as np
 import torch
 from mne.utils import logger
-from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping, GradientNormClipping, LRScheduler
 
 from .adaptation import WeightPrior, adapt_weights, choose_factor, learn_prior
@@ -15,6 +14,7 @@ from .nets.mixing import FilterBank, LinearPath
 from .settings import Settings
 from .studies import join_study
 from .training import check_trained, seeded_torch
+from .training_net import TrainingNet
 from .withholding import WithheldBatches, WithheldScore
 
 MAX_TARGETS, MAX_SOURCES = 4, 24  # that tell how a recording adapts
@@ -87,10 +87,11 @@ class LinearFit:
                 *settings.callbacks,
             ],
             "device": settings.device,
+            "together": settings.together,
             "verbose": 0,
         }
         with seeded_torch(settings.seed):
-            net = NeuralNet(**params | settings.net_params).initialize()
+            net = TrainingNet(**params | settings.net_params).initialize()
             try:
                 net.partial_fit(regions)
             except torch.linalg.LinAlgError as error:

@@ -97,9 +97,10 @@ def unpack_networks(header, tensors, architecture, settings):
         The networks, without training curves.
     """
     device, overrides = settings.device, read_module_params(settings.net_params)
+    precision = {"precision": settings.precision}
     weights = split_tensors("net", tensors)
     if architecture == "transformer":
-        params = settings.module | overrides
+        params = settings.module | precision | overrides
         net = make_restored(RegionTransformer, params, weights, device)
         return Networks(net, **header)
     net = make_restored(LinearPath, settings.linear | overrides, weights, device)
@@ -112,7 +113,7 @@ def unpack_networks(header, tensors, architecture, settings):
     weights = {k: v for k, v in tensors.items() if k.startswith("residual.")}
     if weights:
         weights |= join_tensors("linear", net.module_.state_dict())
-        params = settings.linear | {"linear": net.module_}
+        params = settings.linear | precision | {"linear": net.module_}
         residual_net = make_restored(MixedTransformer, params, weights, device)
         networks.residual_net = residual_net
     return networks

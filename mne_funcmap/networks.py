@@ -159,8 +159,8 @@ def _add_residual(networks, searched, task, settings):
     for values in alone.module_.residual.head.parameters():
         values.data = torch.zeros_like(values)
     networks.valid_r = {
-        "linear": score_windows(alone, valid)[1],
-        "mixed": score_windows(net, valid)[1],
+        "linear": net.agree(score_windows(alone, valid)[1]),
+        "mixed": net.agree(score_windows(net, valid)[1]),
     }
     logger.debug(
         "On what was held out r is {linear:.3f} by the linear path alone and "

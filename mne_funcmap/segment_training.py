@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from sklearn.model_selection import GroupKFold
 from skorch.callbacks import Callback
+from torch.utils.data import DataLoader, Dataset
 
 from .metrics import balanced_accuracy
 from .readout import BalancedNeighbors
 from .storage import StoredRows, take_rows
-from .training import apply_in_chunks, check_trained
+from .training import apply_in_chunks, check_trained, send
 
 MAX_CALIBRATION = 65_536  # samples from which the scale of features is taken
 
@@ -146,14 +147,19 @@ class BalancedBatches:
         Seed of the draws.
     n_labels : int | None
         Number of labels that are not auxiliary; None stands for all.
+    num_workers : int
+        Number of processes that read ahead what is in a file.
     """
 
     MIN_PER_LABEL = 4
     MIN_BATCHES = 25
     AUXILIARY = 4  # times fewer segments of auxiliary labels: pairs cost most
 
-    def __init__(self, dataset, *, batch_size, groups, seed, n_labels=None):
+    def __init__(
+        self, dataset, *, batch_size, groups, seed, n_labels=None, num_workers=0
+    ):
         self.X, self.y = dataset.X, dataset.y
+        self.num_workers = num_workers
         labels = self.y.reshape(len(self.y), -1)[:, 0].cpu().numpy()
         self.order = np.argsort(labels, kind="stable")
         self.sizes = np.bincount(labels)
@@ -180,9 +186,23 @@ class BalancedBatches:
         return self.n_batches
 
     def __iter__(self):
+        if isinstance(self.X, StoredRows):
+            yield from self._read_ahead()
+            return
         for _ in range(self.n_batches):
-            rows = self._draw()
-            yield torch.as_tensor(self.X[rows]), self.y[rows]
+            rows = send(torch.from_numpy(self._draw()), self.X.device)
+            yield self.X[rows], self.y[rows]
+
+    def _read_ahead(self):
+        """Yield batches of rows in a file, which workers read meanwhile."""
+        draws = (self._draw() for _ in range(self.n_batches))
+        yield from DataLoader(
+            StoredBatches(self.X, self.y),
+            batch_size=None,
+            sampler=draws,
+            num_workers=self.num_workers,
+            generator=torch.Generator(),  # torch's own numbers are for the dropout
+        )
 
     def _share(self, labels, batch_size):
         """Return labels, how many are in a batch, and how often each."""
@@ -207,6 +227,25 @@ class BalancedBatches:
         return self.generator.choice(
             members, per_label, replace=False, p=weights / weights.sum()
         )
+
+
+@dataclass(frozen=True)
+class StoredBatches(Dataset):
+    """Batches of rows in a file; an item is the rows of one.
+
+    Attributes
+    ----------
+    X : StoredRows, shape (n_segments, ...)
+        The rows.
+    y : torch.Tensor, shape (n_segments, ...)
+        What belongs to each.
+    """
+
+    X: StoredRows
+    y: torch.Tensor
+
+    def __getitem__(self, rows):
+        return torch.from_numpy(self.X[rows]), self.y[rows]
 
 
 def _balance_groups(labels, groups):
@@ -242,7 +281,7 @@ class ReadOutScore(Callback):
         )
         readout = BalancedNeighbors(random_state=0).fit(references, self.train[1])
         score = balanced_accuracy(self.valid[1], readout.predict(queries))
-        net.history.record("valid_balanced_accuracy", float(score))
+        net.history.record("valid_balanced_accuracy", net.agree(float(score)))
 
 
 def hold_out(labels, groups, *, n_splits=5):

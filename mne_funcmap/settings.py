@@ -25,10 +25,14 @@ class Settings:
         Further parameters of the skorch net.
     device : str
         Where to compute.
+    precision : "auto" | "float32" | "bfloat16"
+        In which transformers compute.
     seed : int
         Seed.
     threshold : float
         By what share the error of a transformer must be lower to count as improved.
+    together : bool
+        Whether the processes that were launched together train one net.
     """
 
     n_identity: int
@@ -40,8 +44,10 @@ class Settings:
     callbacks: list
     net_params: dict
     device: str
+    precision: str
     seed: int
     threshold: float = 1e-4
+    together: bool = False
 
     @property
     def module(self):

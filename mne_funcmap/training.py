@@ -8,6 +8,8 @@ from sklearn.utils import check_random_state
 from skorch import NeuralNet
 from torch import nn
 
+from .processes import agree, find_device
+
 CHUNK = 4096  # rows that are averaged at a time
 
 
@@ -17,7 +19,8 @@ def resolve_device(device):
     Parameters
     ----------
     device : str
-        "auto" takes CUDA if there is one, else the CPU; otherwise as torch names it.
+        "auto" takes CUDA if there is one, else the CPU; "accelerate" what accelerate
+        gives this process; otherwise as torch names it.
 
     Returns
     -------
@@ -27,11 +30,13 @@ def resolve_device(device):
     available = torch.cuda.is_available()
     if device == "auto":
         return "cuda" if available else "cpu"
+    if device == "accelerate":
+        return find_device()
     try:
         kind = torch.device(device).type
     except (RuntimeError, TypeError) as error:
         raise ValueError(
-            f"device={device!r} is unknown. Use 'auto', 'cpu' or 'cuda'."
+            f"device={device!r} is unknown. Use 'auto', 'cpu', 'cuda' or 'accelerate'."
         ) from error
     if kind == "cuda" and not available:
         raise ValueError(
@@ -56,6 +61,68 @@ def read_module_params(net_params):
         for name, value in net_params.items()
         if name.startswith("module__")
     }
+
+
+def move_net(net, device):
+    """Move a trained net to where a user wants it now.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        The net.
+    device : str
+        As for `resolve_device`; "auto" and "accelerate" leave it where it is.
+
+    Returns
+    -------
+    net : skorch.NeuralNet
+        The same.
+    """
+    if device not in ("auto", "accelerate", net.device):
+        net.device = resolve_device(device)
+        net.module_.to(net.device)
+    return net
+
+
+def move_if_it_fits(values, device):
+    """Return values on a device, unless they fill half of its memory or more.
+
+    Parameters
+    ----------
+    values : torch.Tensor | StoredRows
+        On the CPU, or in a file.
+    device : str
+        The device.
+
+    Returns
+    -------
+    values : torch.Tensor | StoredRows
+        On the device, or as they were.
+    """
+    if torch.is_tensor(values) and torch.device(device).type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return values.to(device) if 2 * values.nbytes < free else values
+    return values
+
+
+def send(values, device):
+    """Return values on their way to a device; nothing waits for their arrival.
+
+    Parameters
+    ----------
+    values : torch.Tensor
+        Anywhere.
+    device : str | torch.device
+        The device.
+
+    Returns
+    -------
+    values : torch.Tensor
+        On the device.
+    """
+    if torch.device(device).type == "cuda" and not values.is_cuda:
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
 
 
 def make_restored(module, params, weights, device):
@@ -112,13 +179,15 @@ def check_trained(net):
         )
 
 
-def draw_seed(random_state):
+def draw_seed(random_state, device="cpu"):
     """Draw a seed, without touching numpy's global random state.
 
     Parameters
     ----------
     random_state : int | RandomState | None
         As in scikit-learn; None gives another seed every time.
+    device : str
+        With "accelerate", processes that train together get the seed of the first.
 
     Returns
     -------
@@ -126,8 +195,9 @@ def draw_seed(random_state):
         The seed.
     """
     if random_state is None:
-        return int(np.random.default_rng().integers(2**31))
-    return int(check_random_state(random_state).randint(2**31))
+        random_state = np.random.RandomState(np.random.MT19937())
+    seed = int(check_random_state(random_state).randint(2**31))
+    return int(agree(seed, find_device())) if device == "accelerate" else seed
 
 
 def average(values, unit, weights=None):

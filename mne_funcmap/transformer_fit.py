@@ -5,13 +5,13 @@ import math
 import numpy as np
 import torch
 from mne.utils import logger
-from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping, LRScheduler
 from torch.nn.functional import pad
 from torch.utils.data import Dataset, RandomSampler
 
 from .nets.reconstruction import WindowLoss
 from .training import check_trained, seeded_torch
+from .training_net import TrainingNet
 from .withholding import list_withheld
 
 MAX_VALIDATION = 512  # windows that are scored after an epoch
@@ -107,7 +107,7 @@ class WindowScore(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         """Add the scores of the epoch to the history."""
-        nmse, r = score_windows(net, self.windows)
+        nmse, r = net.agree(score_windows(net, self.windows))
         net.history.record("valid_nmse", nmse)
         net.history.record("valid_r", r)
 
@@ -176,6 +176,7 @@ def train_transformer(module, params, train, valid, settings):
     params = {
         "module": module,
         **{f"module__{name}": value for name, value in params.items()},
+        "module__precision": settings.precision,
         "criterion": WindowLoss,
         "optimizer": torch.optim.AdamW,
         "optimizer__betas": (0.9, 0.99),
@@ -194,10 +195,11 @@ def train_transformer(module, params, train, valid, settings):
             *settings.callbacks,
         ],
         "device": settings.device,
+        "together": settings.together,
         "verbose": 0,
     }
     with seeded_torch(settings.seed):
-        net = NeuralNet(**params | settings.net_params).initialize()
+        net = TrainingNet(**params | settings.net_params).initialize()
         net.partial_fit(train)
     check_trained(net)
     # they hold the data

@@ -187,7 +187,7 @@ class WithheldScore(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         """Add the score of the epoch to the history."""
-        net.history.record("valid_r", score_regions(net, self.regions))
+        net.history.record("valid_r", net.agree(score_regions(net, self.regions)))
 
 
 def score_regions(net, regions):

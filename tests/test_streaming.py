@@ -74,6 +74,17 @@ def test_same_numbers_as_loaded(unloaded, name):
     assert not any(raw.preload for raw in unloaded)
 
 
+@pytest.mark.filterwarnings("ignore:The embedding has collapsed")
+@pytest.mark.parametrize("n_workers", [0, 2])
+def test_workers_read_ahead_the_same(unloaded, n_workers):
+    params = {"module__dropout": 0.1}
+    emb = clone(MODELS["cnn"]).set_params(net_params=params)
+    expected = emb.fit(load(unloaded)).transform(unloaded)
+    emb.set_params(net_params=params | {"iterator_train__num_workers": n_workers})
+    for one, other in zip(emb.fit(unloaded).transform(unloaded), expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_each_recording_is_read_once(unloaded, count_reads, name):
     model = clone(MODELS[name]).fit(unloaded)

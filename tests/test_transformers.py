@@ -524,6 +524,7 @@ def fit(module, params, data, *, patience=99, net_params=None, seed=0, **recipe)
         callbacks=[],
         net_params=net_params or {},
         device="cpu",
+        precision="float32",
         seed=seed,
     )
     return train_transformer(module, params, data, data, settings)

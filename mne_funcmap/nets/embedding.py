@@ -18,6 +18,8 @@ class Embedding(nn.Module):
         Length of the embedding.
     on_sphere : bool
         Whether embeddings are scaled to length one.
+    precision : "auto" | "float32" | "bfloat16"
+        In which an encoder computes that takes a ``precision``.
     **params : dict
         What else the encoder takes.
 
@@ -28,10 +30,23 @@ class Embedding(nn.Module):
     (batch, n_components), so that training computes the features only once.
     """
 
-    def __init__(self, encoder, n_times, n_components, *, on_sphere=True, **params):
+    def __init__(
+        self,
+        encoder,
+        n_times,
+        n_components,
+        *,
+        on_sphere=True,
+        precision="float32",
+        **params,
+    ):
         super().__init__()
         signature = inspect.signature(encoder).parameters
-        known = {"n_times": n_times, "n_components": n_components}
+        known = {
+            "n_times": n_times,
+            "n_components": n_components,
+            "precision": precision,
+        }
         takes_all = any(p.kind is p.VAR_KEYWORD for p in signature.values())
         known = {k: v for k, v in known.items() if takes_all or k in signature}
         self.encoder = encoder(**known, **params)
@@ -67,4 +82,6 @@ class Embedding(nn.Module):
     def calibrate(self, features):
         """Let the encoder take the scale of its features from training data."""
         if hasattr(self.encoder, "calibrate"):
-            self.encoder.calibrate(features)
+            device = next(self.parameters()).device
+            self.encoder.to(features.device).calibrate(features)
+            self.encoder.to(device)

@@ -10,6 +10,7 @@ number of segments that a CPU embeds fastest at a time, 32 where it is not given
 import torch
 from torch import nn
 
+from .precision import in_precision
 from .spectra import TINY, SpectralFeatures
 
 
@@ -36,6 +37,8 @@ class ConvEncoder(nn.Module):
         blocks of 64 and 128 filters for many subjects, 692,288 parameters.
     dropout : float
         Share of features dropped in training.
+    precision : "auto" | "float32" | "bfloat16"
+        As for `is_short`.
     """
 
     RECIPE = {
@@ -53,8 +56,17 @@ class ConvEncoder(nn.Module):
     }
     N_STRETCHES = 10
 
-    def __init__(self, n_times, n_components=32, *, size="small", dropout=0.0):
+    def __init__(
+        self,
+        n_times,
+        n_components=32,
+        *,
+        size="small",
+        dropout=0.0,
+        precision="float32",
+    ):
         super().__init__()
+        self.precision = precision
         blocks, n_filters = [], 1
         for n_out, kernel, stride, pooled in self.LAYERS[size]:
             blocks += [
@@ -74,6 +86,7 @@ class ConvEncoder(nn.Module):
             nn.Linear(n_components, n_components),
         )
 
+    @in_precision
     def forward(self, segments):
         """Return the embeddings of a batch of segments."""
         signal = standardize_segments(segments)

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from .attention import decode, encode, gather_rows, gather_sources
+from .precision import in_precision
 
 PATCH = 0.025  # seconds
 
@@ -44,6 +45,8 @@ class RegionTransformer(nn.Module):
         of the feed-forward layers.
     dropout : float
         Share of units left out in training; not of attention weights.
+    precision : "auto" | "float32" | "bfloat16"
+        As for `is_short`.
     """
 
     RECIPE = {"max_epochs": 150, "batch_size": 128, "lr": 2e-4, "weight_decay": 1e-2}
@@ -59,9 +62,10 @@ class RegionTransformer(nn.Module):
         n_layers=3,
         n_forward=384,
         dropout=0.2,
+        precision="float32",
     ):
         super().__init__()
-        self.n_times = n_times
+        self.n_times, self.precision = n_times, precision
         n_patch = min(n_times, max(2, round(PATCH * sfreq)))
         n_patches = -(-n_times // n_patch)
         self.patch = nn.Conv1d(1, n_dim, n_patch, stride=n_patch)
@@ -91,6 +95,7 @@ class RegionTransformer(nn.Module):
         )
         self.head = nn.Linear(n_dim, n_patch)
 
+    @in_precision
     def forward(self, windows, identity, is_source, targets, counts):
         """Predict withheld channels.
 
@@ -126,6 +131,7 @@ class RegionTransformer(nn.Module):
         predicted = self.head(decoded).unflatten(1, queries.shape[1:3])
         return predicted.flatten(2)[..., : self.n_times]
 
+    @in_precision
     def encode(self, windows, identity, is_source):
         """Return the mean of the encoded sources, (n, n_dim).
 
@@ -196,7 +202,7 @@ class ResidualTransformer(nn.Module):
         Sampling rate in Hz.
     n_times : int
         Number of samples of a window.
-    n_dim, n_heads, n_layers, n_forward, dropout
+    n_dim, n_heads, n_layers, n_forward, dropout, precision
         As for `RegionTransformer`.
     """
 
@@ -212,9 +218,10 @@ class ResidualTransformer(nn.Module):
         n_layers=2,
         n_forward=128,
         dropout=0.1,
+        precision="float32",
     ):
         super().__init__()
-        self.n_times = n_times
+        self.n_times, self.precision = n_times, precision
         n_patch = min(n_times, max(2, round(2 * PATCH * sfreq)))
         self.n_patches = -(-n_times // n_patch)
         self.latents = nn.Conv1d(n_latents, n_dim, n_patch, stride=n_patch)
@@ -243,6 +250,7 @@ class ResidualTransformer(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
+    @in_precision
     def forward(self, latents, prediction, identity):
         """Return what is to be added to the linear prediction.
 
@@ -344,13 +352,18 @@ class WindowLoss(nn.Module):
             ``windows``, of the same shape, and ``counts``, which of them are no
             padding.
         """
-        predicted = predicted[truth["counts"]]
-        true = truth["windows"][truth["counts"]]
-        error = nn.functional.mse_loss(predicted, true)
+        true, counts = truth["windows"], truth["counts"]
+        error = (predicted - true).square().mean(dim=-1)
         predicted = predicted - predicted.mean(dim=-1, keepdim=True)
         true = true - true.mean(dim=-1, keepdim=True)
         r = nn.functional.cosine_similarity(predicted, true, dim=-1, eps=1e-6)
-        return error + self.correlation * (1 - r).mean()
+        # what is padding is multiplied by zero: to pick the rest would wait for a GPU
+        loss = (error + self.correlation * (1 - r)) * counts
+        return loss.sum() / self.count(truth)
+
+    def count(self, truth):
+        """Return over how many channels the loss is a mean, a scalar tensor."""
+        return truth["counts"].sum()
 
 
 def encode_time(n_patches, n_dim):
