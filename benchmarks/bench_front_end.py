@@ -97,19 +97,45 @@ def measure(n_times, n_threads, *, n_repeats=9):
     }
 
 
+def measure_all(n_repeats=9):
+    """Measure all lengths, with one thread and with all.
+
+    Parameters
+    ----------
+    n_repeats : int
+        How often each side is timed.
+
+    Returns
+    -------
+    found : list of dict
+        As by `measure`, with ``n_times`` and ``n_threads``.
+    """
+    return [
+        {"n_times": n_times, "n_threads": n_threads}
+        | measure(n_times, n_threads, n_repeats=n_repeats)
+        for n_threads in sorted({1, torch.get_num_threads()})
+        for n_times in LENGTHS
+    ]
+
+
+def format_front_end(found):
+    """Return the lines of a table."""
+    return [
+        "samples threads  front end / rfft  (chunk)  transform / network",
+        *(
+            f"{one['n_times']:7d}{one['n_threads']:8d}{one['front_end']:18.2f}"
+            f"{one['chunk']:9d}{one['transform']:21.2f}"
+            for one in found
+        ),
+    ]
+
+
 def main():
-    """Measure all lengths, with one thread and with all, and print the ratios."""
+    """Measure everything and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=9)
     args = parser.parse_args()
-    print("samples threads  front end / rfft  (chunk)  transform / network")
-    for n_threads in sorted({1, torch.get_num_threads()}):
-        for n_times in LENGTHS:
-            found = measure(n_times, n_threads, n_repeats=args.repeats)
-            print(
-                f"{n_times:7d}{n_threads:8d}{found['front_end']:18.2f}"
-                f"{found['chunk']:9d}{found['transform']:21.2f}"
-            )
+    print("\n".join(format_front_end(measure_all(args.repeats))))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import argparse
 import torch
 from bench_front_end import time_in_turns
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from mne_funcmap.nets.reconstruction import RegionTransformer, WindowLoss, encode_time
 
@@ -194,7 +195,8 @@ def measure(*, sfreq, n_channels=(19, 19), batch_size=32, n_repeats=3):
         ``ratio`` of windows per second, ours over the straightforward one;
         ``of_kept``, over that which keeps attention weights; ``rates``, the windows
         per second; ``difference``, the largest one between both predictions, in
-        standard deviations, without dropout.
+        standard deviations, without dropout; ``flops``, floating point operations per
+        second of ours, in products.
     """
     batch = draw_batch(sfreq=sfreq, n_channels=n_channels, batch_size=batch_size)
     modules = make_modules(sfreq)
@@ -209,7 +211,21 @@ def measure(*, sfreq, n_channels=(19, 19), batch_size=32, n_repeats=3):
         "of_kept": rates["ours"] / rates["kept attention"],
         "rates": rates,
         "difference": float((ours - straight).abs().max() / straight.std()),
+        "flops": count_flops(steps["ours"]) * rates["ours"] / batch_size,
     }
+
+
+def measure_all(**options):
+    """Measure all cases, as by `measure`, a dict."""
+    return {name: measure(**case, **options) for name, case in CASES.items()}
+
+
+def count_flops(step):
+    """Count the floating point operations of products in a step of training."""
+    counter = FlopCounterMode(display=False)
+    with counter:
+        step()
+    return counter.get_total_flops()
 
 
 def main():
@@ -219,14 +235,22 @@ def main():
     parser.add_argument("--batch-size", type=int, default=32)
     args = parser.parse_args()
     print(f"{torch.get_num_threads()} threads, {args.batch_size} windows in a batch")
-    for name, case in CASES.items():
-        found = measure(**case, batch_size=args.batch_size, n_repeats=args.repeats)
-        rates = ", ".join(f"{k} {v:.1f}" for k, v in found["rates"].items())
-        print(
-            f"{name}: {found['ratio']:.2f} times; {found['of_kept']:.2f} with "
-            f"attention weights kept. Windows per second: {rates}; difference "
-            f"{found['difference']:.1e}"
+    found = measure_all(batch_size=args.batch_size, n_repeats=args.repeats)
+    print("\n".join(format_transformer(found)))
+
+
+def format_transformer(found):
+    """Return the lines of a table, the ratio first."""
+    lines = []
+    for name, of_case in found.items():
+        rates = ", ".join(f"{k} {v:.1f}" for k, v in of_case["rates"].items())
+        lines.append(
+            f"{name}: {of_case['ratio']:.2f} times; {of_case['of_kept']:.2f} with "
+            f"attention weights kept. Windows per second: {rates}; "
+            f"{of_case['flops'] / 1e9:.0f} GFLOP/s; difference "
+            f"{of_case['difference']:.1e}"
         )
+    return lines
 
 
 if __name__ == "__main__":

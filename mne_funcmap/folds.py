@@ -1,5 +1,6 @@
 """Folds of recordings: what is computed for each, in parallel, and kept if asked to."""
 
+import os
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
@@ -128,6 +129,8 @@ class Folds:
 
 def _run(folds, features, signals, function, task):
     """Compute something for a task; features of recordings are computed only once."""
+    # a temporary folder is not there on the other machines of a cluster
+    features = features if os.path.isdir(features) else None
     with features_kept(features, folds.recordings, signals):
         return function(folds, *task)
 
