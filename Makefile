@@ -13,7 +13,7 @@ INSTALLED = $(VENV)/installed
 
 export MPLBACKEND = Agg
 
-.PHONY: help demo test lint doc
+.PHONY: help demo test lint doc bench
 
 help:
 	@echo "make demo    simulated recordings to a table and figures in $(OUT)"
@@ -21,6 +21,7 @@ help:
 	@echo "make test    lint, then run tests and doctests"
 	@echo "make lint    check style and format"
 	@echo "make doc     build the documentation in doc/_build/html"
+	@echo "make bench   measure speed and memory, into doc/benchmarks.json (an hour)"
 
 demo: $(INSTALLED)
 	$(BIN)/python -m mne_funcmap demo --out "$(OUT)" $(if $(BIDS),--bids "$(BIDS)") \
@@ -35,6 +36,9 @@ lint: $(INSTALLED)
 
 doc: $(INSTALLED)
 	$(BIN)/python -m sphinx -W --keep-going doc doc/_build/html
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks --json doc/benchmarks.json
 
 $(INSTALLED): setup.cfg constraints.txt
 	$(PYTHON) -m venv "$(VENV)"

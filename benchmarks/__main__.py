@@ -1,9 +1,10 @@
 """Measure everything on this machine, one after the other.
 
 Run ``python -m benchmarks`` with nothing else running; ``make bench`` does so, and
-writes ``benchmarks.json``. What needs real recordings looks for their folder in the
-variable ``MNE_FUNCMAP_DATA``, and is left out without it. An hour, most of it for what
-is compared with: ``--limit`` says after how many minutes of training that is given up.
+writes ``doc/benchmarks.json``, of which the documentation makes its picture. What needs
+real recordings looks for their folder in the variable ``MNE_FUNCMAP_DATA``, and is left
+out without it. It takes an hour, most of it for what is compared with: ``--limit`` says
+after how many minutes of training that is given up.
 """
 
 import argparse
@@ -21,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import bench_atlas
 import bench_embedder
 import bench_front_end
+import bench_gpu
 import bench_io
 import bench_machine
 import bench_reconstructor
@@ -59,6 +61,8 @@ def list_sections(data, limit):
         ),
         "scale": (_measure_scale, bench_scale.format_scale),
     }
+    if torch.cuda.is_available():
+        sections["gpu"] = (bench_gpu.measure, bench_gpu.format_gpu)
     if data is not None:
         sections["atlas"] = (
             lambda: bench_atlas.measure(data, n_jobs=2),

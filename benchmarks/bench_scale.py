@@ -8,9 +8,10 @@ the embedding of ``FunctionalEmbedder`` and for the fit and the scores of
 * seconds for each recording, and how these grow with the number;
 * the peak of the memory of the process, how much of it the opened recordings take
   before anything is computed, and how the peak without that grows;
-* the same with all recordings in memory, for up to 100, and the ratio of the seconds.
+* the same with all recordings in memory, for up to 100, and the ratio of the seconds;
+* straight lines through seconds and peaks, extrapolated to 10,000 recordings.
 
-Run ``python benchmarks/bench_scale.py``; it needs 1.5 GB in the folder for temporary
+Run ``python benchmarks/bench_scale.py``; it needs 1 GB in the folder for temporary
 files, or in ``--folder``.
 """
 
@@ -24,12 +25,14 @@ import time
 from pathlib import Path
 
 import mne
+import numpy as np
 
 import mne_funcmap as mf
 
 COUNTS = (10, 100, 1000)
 MOST_LOADED = 100  # recordings
-RECORDING = {"duration": 60.0, "sfreq": 400.0, "n_channels": 2, "n_sessions": 1}
+RECORDING = {"duration": 30.0, "sfreq": 400.0, "n_channels": 2, "n_sessions": 1}
+FAR = 10_000  # recordings, for which costs are extrapolated
 AT_ONCE = 20  # subjects simulated
 TASKS = ("embedder", "reconstructor")
 
@@ -63,7 +66,7 @@ def run_embedder(X):
 def run_reconstructor(X):
     """Fit a reconstructor and score some recordings; return seconds of each."""
     start = time.perf_counter()
-    model = mf.MaskedRegionReconstructor("region", max_epochs=5).fit(X)
+    model = mf.MaskedRegionReconstructor("region", max_epochs=2).fit(X)
     fitted = time.perf_counter()
     model.evaluate(X)
     return {"fit": fitted - start, "evaluate": time.perf_counter() - fitted}
@@ -149,6 +152,11 @@ def _format_ratios(task, found):
     def memory(n):
         return streamed[n]["peak_mb"] - streamed[n]["opened_mb"]
 
+    counts = np.array(sorted(streamed))
+    lines = {
+        "seconds": np.polyfit(counts, [n * cost(n) for n in counts], 1),
+        "MB": np.polyfit(counts, [streamed[n]["peak_mb"] for n in counts], 1),
+    }
     return [
         f"{task}: seconds for each recording, {many} over {few}: "
         f"{cost(many) / cost(few):.2f}; {many} over {middle}: "
@@ -161,6 +169,11 @@ def _format_ratios(task, found):
             f"{cost(n) / cost(n, True):.2f}"
             for n, preload in of_task
             if preload
+        ),
+        *(
+            f"{task}: {unit} = {base:.2f} + {slope:.4f} n; for n = {FAR:,}: "
+            f"{base + slope * FAR:.0f}"
+            for unit, (slope, base) in lines.items()
         ),
     ]
 

@@ -10,9 +10,12 @@ release = version = mne_funcmap.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "matplotlib.sphinxext.plot_directive",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
 ]
+plot_formats = ["png"]
+plot_html_show_formats = plot_html_show_source_link = False
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 html_theme = "pydata_sphinx_theme"

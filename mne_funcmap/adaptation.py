@@ -164,21 +164,26 @@ def choose_factor(prior, weights, study, is_target, centre):
     return FACTORS[int(r.argmax())]
 
 
-def learn_prior(prior, cases, *, centre, seed, n_steps=60, n_cases=16, lr=0.2):
+def learn_prior(
+    prior, find_case, n_cases, *, centre, seed, n_steps=60, n_drawn=16, lr=0.2
+):
     """Learn a prior from recordings, each updated by its begin and scored on its end.
 
     Parameters
     ----------
     prior : WeightPrior
         The prior; is trained in place.
-    cases : list of tuple of (Study, ndarray of bool, torch.Tensor)
-        A recording with parts, which of its channels are withheld, and the prior
-        weights for these, (n_targets, n_channels, n_filters).
+    find_case : callable
+        From a number to a tuple of (Study, ndarray of bool, torch.Tensor): a recording
+        with parts, which of its channels are withheld, and the prior weights for these,
+        (n_targets, n_channels, n_filters).
+    n_cases : int
+        How many there are.
     centre : int
         Index of the filter without delay.
     seed : int
         Seed of the draws.
-    n_steps, n_cases : int
+    n_steps, n_drawn : int
         Number of steps, and of cases drawn in each.
     lr : float
         Learning rate at the start; it falls along a cosine.
@@ -189,12 +194,13 @@ def learn_prior(prior, cases, *, centre, seed, n_steps=60, n_cases=16, lr=0.2):
     optimizer = torch.optim.Adam([slow, {"params": [prior.log_precision]}], lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
     for _ in range(n_steps):
-        drawn = rng.integers(len(cases), size=min(n_cases, len(cases)))
-        n_channels = sum(cases[i][1].sum() for i in drawn)
+        drawn = rng.integers(n_cases, size=min(n_drawn, n_cases))
+        cases = [find_case(number) for number in drawn.tolist()]
+        n_channels = sum(is_target.sum() for _, is_target, _ in cases)
         optimizer.zero_grad()
-        for i in drawn:
+        for case in cases:
             # at once: what is kept for the gradient of a case is large
-            loss = _score_case(prior, *cases[i], centre, rng).sum() / n_channels
+            loss = _score_case(prior, *case, centre, rng).sum() / n_channels
             loss.backward()
         optimizer.step()
         schedule.step()

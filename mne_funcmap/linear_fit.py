@@ -1,7 +1,7 @@
 """Training of the linear path, and of how it adapts."""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -149,16 +149,26 @@ class LinearFit:
                 n_identity=self.settings.n_identity,
                 n_filters=self._make_bank().n_filters,
             )
-        cases = []
-        for index, regions in self.withhold(studies).items if net else []:
-            if len(studies[index].parts) > 1:
-                cases += [
-                    _thin_out(net, studies[index], studies[index].region == region)
-                    for region in regions
-                ]
+        cases = [
+            (studies[index], region)
+            for index, regions in (self.withhold(studies).items if net else [])
+            for region in regions
+            if len(studies[index].parts) > 1
+        ]
+
+        def find_case(number):
+            study, region = cases[number]
+            return _thin_out(net, study, study.region == region)
+
         if cases:
-            centre = net.module_.bank.centre
-            learn_prior(prior, cases, centre=centre, seed=self.settings.seed)
+            in_memory = isinstance(studies[0].parts[0][0], torch.Tensor)
+            learn_prior(
+                prior,
+                cache(find_case) if in_memory else find_case,
+                len(cases),
+                centre=net.module_.bank.centre,
+                seed=self.settings.seed,
+            )
         return prior
 
     def _make_bank(self):

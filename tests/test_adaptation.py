@@ -184,7 +184,7 @@ def test_learned_prior_is_better():
     before = score(prior, test)
     identity = torch.from_numpy(test[0][0].identity)[None]
     near_to_far = [(prior(identity)[0, 0, 2:] / prior(identity)[0, 0, 1]).mean()]
-    learn_prior(prior, train, centre=BANK.centre, seed=0)
+    learn_prior(prior, train.__getitem__, len(train), centre=BANK.centre, seed=0)
     near_to_far.append((prior(identity)[0, 0, 2:] / prior(identity)[0, 0, 1]).mean())
     assert score(prior, test) < before - 0.1
     assert near_to_far[1] > 1.05 * near_to_far[0]
@@ -196,7 +196,15 @@ def test_same_seed_same_prior_and_no_global_random_state():
     found = []
     for seed in (0, 0, 1):
         prior = make_prior()
-        learn_prior(prior, cases, centre=BANK.centre, seed=seed, n_steps=5, n_cases=2)
+        learn_prior(
+            prior,
+            cases.__getitem__,
+            len(cases),
+            centre=BANK.centre,
+            seed=seed,
+            n_steps=5,
+            n_drawn=2,
+        )
         found.append(prior.log_precision.detach())
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])

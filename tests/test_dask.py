@@ -1,6 +1,7 @@
 """Folds, permutations and preprocessing on a cluster give what one process gives."""
 
 from functools import partial
+from threading import Thread
 
 import joblib
 import mne
@@ -32,8 +33,18 @@ def on_cluster():
 
 
 def run_on_dask(function, **options):
-    with joblib.parallel_config("dask", **options):
-        return function()
+    results = []
+
+    def run():
+        with joblib.parallel_config("dask", **options):
+            results.append(function())
+
+    # a cluster that waits for ever must not keep the other tests waiting
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(timeout=120)
+    (result,) = results
+    return result
 
 
 @pytest.fixture(scope="module")
