@@ -280,8 +280,9 @@ class UntrainedEmbedder(FunctionalEmbedder):
     the embeddings as by `FunctionalEmbedder`, whose parameters it has.
     """
 
-    def _make_segment_embedder(self):
-        embedder = super()._make_segment_embedder()
+    def make_segment_embedder(self):
+        """Make what embeds segments, with random weights."""
+        embedder = super().make_segment_embedder()
         return _UntrainedSegmentEmbedder(**embedder.get_params(deep=False))
 
 

@@ -4,7 +4,6 @@ import inspect
 from numbers import Integral, Real
 
 import numpy as np
-import torch
 from sklearn.base import TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -14,10 +13,11 @@ from .classification import (
     make_frame,
     split_channels,
 )
+from .embedder_files import pack_embedder, unpack_embedder
 from .measured import by_channel
 from .nets.encoders import ENCODERS
 from .network_classifier import NetworkClassifier
-from .persistence import check_params, load_model, save_model
+from .persistence import load_model, save_model
 from .positives import group_channels, halve_unlabelled, label_channels
 from .readout import BalancedNeighbors
 from .segment_embedder import SegmentEmbedder
@@ -95,6 +95,10 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         The regions seen in training; empty without any.
     segment_embedder_ : SegmentEmbedder
         The trained embedder of segments.
+    references_ : ndarray of float32, shape (n_channels, n_components)
+        The embeddings of the training channels with a region.
+    reference_regions_ : ndarray of str, shape (n_channels,)
+        Their regions.
     readout_ : BalancedNeighbors | None
         The fitted classifier of embeddings; None without regions in training.
     net_ : skorch.NeuralNet
@@ -280,34 +284,7 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
             can store these.
         """
         check_is_fitted(self)
-        save_model(path, type(self).__name__, *self.pack())
-
-    def pack(self):
-        """Return what a model file holds of the fitted embedder.
-
-        Returns
-        -------
-        header : dict
-            The parameters, and what else JSON can hold.
-        tensors : dict of str to torch.Tensor
-            The weights and the references of the read-out.
-        """
-        params = self.get_params() | {"callbacks": None, "memory": None}
-        check_params(params)
-        header = {
-            "params": params,
-            "n_times": self.n_times_,
-            "sfreq": self.sfreq_,
-            "regions": self.classes_.tolist(),
-            "n_labels": len(self.segment_embedder_.classes_),
-        }
-        weights = self.net_.module_.state_dict()
-        tensors = {f"module.{name}": value for name, value in weights.items()}
-        if self.readout_ is not None:
-            tensors["references"] = torch.from_numpy(self._references)
-            codes = np.searchsorted(self.classes_, self._reference_regions)
-            tensors["reference_regions"] = torch.from_numpy(codes)
-        return header, tensors
+        save_model(path, type(self).__name__, *pack_embedder(self))
 
     @classmethod
     def load(cls, path, *, device="auto"):
@@ -334,47 +311,12 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         """
         header, tensors = load_model(path, cls.__name__)
         try:
-            return cls.unpack(header, tensors, device)
+            return unpack_embedder(cls, header, tensors, device)
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"The header of the model file {str(path)!r} is damaged: {error!r}. "
                 f"Expected a file written by {cls.__name__}.save."
             ) from error
-
-    @classmethod
-    def unpack(cls, header, tensors, device):
-        """Return the embedder that a model file holds.
-
-        Parameters
-        ----------
-        header : dict
-            As by `pack`.
-        tensors : dict of str to torch.Tensor
-            As by `pack`.
-        device : str
-            Where to compute from now on.
-
-        Returns
-        -------
-        embedder : FunctionalEmbedder
-            The fitted embedder, without a training curve.
-        """
-        embedder = cls(**header["params"]).set_params(device=device)
-        embedder.n_times_, embedder.sfreq_ = header["n_times"], header["sfreq"]
-        weights = {
-            name.removeprefix("module."): value
-            for name, value in tensors.items()
-            if name.startswith("module.")
-        }
-        embedder.segment_embedder_ = embedder._make_segment_embedder().restore(
-            weights, n_times=header["n_times"], n_labels=header["n_labels"]
-        )
-        embedder.classes_ = np.array(header["regions"], dtype=str)
-        embeddings = tensors.get("references", torch.empty(0)).numpy()
-        codes = tensors.get("reference_regions", torch.empty(0)).numpy()
-        regions = embedder.classes_[codes.astype(int)]
-        embedder._fit_readout(embeddings, regions)
-        return embedder
 
     @property
     def net_(self):
@@ -386,8 +328,14 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         """The training curve."""
         return self.segment_embedder_.history_
 
-    def _make_segment_embedder(self):
-        """Return an unfitted `SegmentEmbedder` with the parameters shared with it."""
+    def make_segment_embedder(self):
+        """Make what embeds segments.
+
+        Returns
+        -------
+        segment_embedder : SegmentEmbedder
+            Unfitted, with the parameters that both have.
+        """
         shared = SegmentEmbedder().get_params(deep=False)
         params = self.get_params(deep=False) | {"across_groups": self.across_subjects}
         if self.context:
@@ -422,7 +370,7 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         """Train the network, and the read-out if there are regions."""
         self._check_options()
         channels = source.channels
-        self.segment_embedder_ = embedder = self._make_segment_embedder()
+        self.segment_embedder_ = embedder = self.make_segment_embedder()
         front_end = embedder.begin(source.n_times)
         divide = self._choose_division(channels)
         units = self._collect_training(source, front_end, divide)
@@ -439,7 +387,7 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         )
         known = channels.has_region
         references = embedder.embed_units(units)[known]
-        self._fit_readout(references, channels.region[known].astype(str))
+        self.fit_readout(references, channels.region[known].astype(str))
 
     @property
     def _network(self):
@@ -468,9 +416,17 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
             )
         return self.readout_.predict_proba(embeddings)
 
-    def _fit_readout(self, references, regions):
-        """Fit the classifier of embeddings, if there are regions."""
-        self._references, self._reference_regions = references, regions
+    def fit_readout(self, references, regions):
+        """Fit the classifier of embeddings, if there are regions.
+
+        Parameters
+        ----------
+        references : ndarray of float32, shape (n_channels, n_components)
+            Embeddings of training channels.
+        regions : ndarray of str, shape (n_channels,)
+            Their regions.
+        """
+        self.references_, self.reference_regions_ = references, regions
         self.readout_ = None
         if len(self.classes_):
             metric = "cosine" if self.loss == "supcon" else "euclidean"

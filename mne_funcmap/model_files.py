@@ -6,6 +6,7 @@ from sklearn.frozen import FrozenEstimator
 
 from .adaptation import WeightPrior
 from .embedder import FunctionalEmbedder
+from .embedder_files import pack_embedder, unpack_embedder
 from .identity import IDENTITIES
 from .identity_union import IdentityUnion
 from .nets.mixing import LinearPath
@@ -152,7 +153,7 @@ def pack_identity(identity):
         return header, {k: v for found in tensors for k, v in found.items()}
     name = type(identity).__name__
     if type(identity) is FunctionalEmbedder:
-        header, tensors = identity.pack()
+        header, tensors = pack_embedder(identity)
         return {"class": name, "header": header}, tensors
     if type(identity) not in IDENTITIES.values():
         raise ValueError(
@@ -194,7 +195,7 @@ def unpack_identity(header, tensors, device):
         union.identities_, union.scales_ = members, header["scales"]
         return union
     if header["class"] == "FunctionalEmbedder":
-        return FunctionalEmbedder.unpack(header["header"], tensors, device)
+        return unpack_embedder(FunctionalEmbedder, header["header"], tensors, device)
     classes = {known.__name__: known for known in IDENTITIES.values()}
     identity = classes[header["class"]](**header["params"])
     for name, value in header["fitted"].items():

@@ -46,16 +46,11 @@ from .scaled_identity import ScaledIdentity
 from .segments import RAW_DURATION
 from .settings import Settings
 from .signals import blame_channels, read_signals
-from .studies import (
-    cut_study,
-    group_studies,
-    rescale_windows,
-    study_training,
-    view_study,
-)
+from .studies import group_studies, study_training, view_study
 from .subjects import describe, get_subjects, shorten_list
 from .training import draw_seed, move_net, resolve_device
 from .virtual import add_channels, find_centres, name_virtual
+from .windows import cut_study, rescale_windows
 
 # of a skorch net, what the training or other parameters depend on
 RESERVED = {

@@ -1,6 +1,5 @@
 """SegmentEmbedder: arrays of segments in, embeddings out."""
 
-from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -14,16 +13,14 @@ from sklearn.utils.validation import (
     check_is_fitted,
     validate_data,
 )
-from skorch.callbacks import EarlyStopping, LRScheduler
-from skorch.dataset import Dataset
+from skorch.callbacks import EarlyStopping
 
+from .embedding_net import make_net, train_net
 from .metrics import participation_ratio
-from .nets.embedding import Embedding
-from .nets.encoders import ENCODERS, ConvEncoder
-from .nets.losses import LOSSES, JointContrastiveLoss, SupervisedContrastiveLoss
+from .nets.encoders import ENCODERS
+from .nets.losses import LOSSES
 from .nets.precision import PRECISIONS
 from .segment_training import (
-    BalancedBatches,
     ReadOutScore,
     Samples,
     check_shared,
@@ -34,15 +31,11 @@ from .segment_training import (
 from .training import (
     apply_in_chunks,
     average,
-    check_trained,
     draw_seed,
-    move_if_it_fits,
     move_net,
     read_module_params,
-    resolve_device,
     seeded_torch,
 )
-from .training_net import TrainingNet
 
 
 class SegmentEmbedder(TransformerMixin, BaseEstimator):
@@ -255,7 +248,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         self.n_features_in_ = n_times
         self._seed = draw_seed(self.random_state, self.device)
         with seeded_torch(self._seed):
-            self._start = self._make_net(None).initialize()
+            self._start = make_net(self, None, self._seed).initialize()
         start = self._start
         if not start.module_.has_front_end:
             return np.asarray
@@ -293,8 +286,8 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             self.search_history_ = self._search(samples, split)
             scores = self.search_history_[:, "valid_balanced_accuracy"]
             self.n_epochs_ = choose_n_epochs(scores, len(np.unique(groups[split[1]])))
-        net = self._make_net(samples, n_epochs=self.n_epochs_)
-        self.net_ = _train(net, samples, self._seed)
+        net = make_net(self, samples, self._seed, n_epochs=self.n_epochs_)
+        self.net_ = train_net(net, samples, self._seed)
         del self._start
         self.history_ = self.net_.history
         self._warn_if_collapsed(features)
@@ -418,7 +411,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         self.n_features_in_, self.classes_ = n_times, np.arange(n_labels)
         with seeded_torch(0):
             self._seed = 0
-            self.net_ = self._make_net(None).initialize()
+            self.net_ = make_net(self, None, self._seed).initialize()
         try:
             self.net_.module_.load_state_dict(weights)
         except RuntimeError as error:
@@ -441,83 +434,6 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
     def _n_features_out(self):
         return self.n_components
 
-    def _get_recipe(self, encoder):
-        """Return the recipe of the encoder, with what was set as parameters."""
-        recipe = getattr(encoder, "RECIPE", ConvEncoder.RECIPE)
-        if self.loss == "pairwise":
-            recipe = recipe | getattr(encoder, "PAIRWISE_RECIPE", {})
-        given = {name: getattr(self, name) for name in recipe}
-        clash = sorted((self.net_params or {}).keys() & recipe.keys())
-        if clash:
-            raise ValueError(
-                f"net_params holds {', '.join(clash)}, which the search for the number "
-                "of epochs and the learning rate depend on. Set it as a parameter of "
-                "the embedder."
-            )
-        return recipe | {k: value for k, value in given.items() if value is not None}
-
-    def _make_net(self, samples, *, n_epochs=None, callbacks=()):
-        """Return a skorch net that has not been initialized."""
-        encoder = ENCODERS.get(self.encoder, self.encoder)
-        recipe, overrides = self._get_recipe(encoder), self.net_params or {}
-        n_epochs = n_epochs or recipe["max_epochs"]
-        n_samples = 0 if samples is None else samples.n_labelled
-        n_batches = BalancedBatches.count(n_samples, recipe["batch_size"])
-        schedule = LRScheduler(
-            "CosineAnnealingLR", T_max=n_epochs * n_batches, step_every="batch"
-        )
-        loss, penalty = self._choose_loss(samples, recipe)
-        params = {
-            "module": Embedding,
-            "module__encoder": encoder,
-            "module__n_times": self.n_features_in_,
-            "module__n_components": self.n_components,
-            "module__on_sphere": self.loss == "supcon",
-            "module__precision": self.precision,
-            "optimizer": torch.optim.Adam,
-            "lr": recipe["lr"],
-            "optimizer__weight_decay": penalty,
-            "max_epochs": n_epochs,
-            "batch_size": recipe["batch_size"],
-            "iterator_train": partial(
-                BalancedBatches,
-                groups=None if samples is None else samples.groups,
-                seed=self._seed,
-                n_labels=None if samples is None else samples.n_labels,
-            ),
-            "train_split": None,
-            "callbacks": [
-                ("schedule", schedule),
-                *callbacks,
-                *(self.callbacks or ()),
-            ],
-            "device": resolve_device(self.device),
-            "together": self.device == "accelerate",
-            "verbose": 0,
-        }
-        # a criterion of the user's may be one of two in the loss
-        criterion = {"criterion": loss["criterion"]}
-        return TrainingNet(**params | loss | overrides | criterion)
-
-    def _choose_loss(self, samples, recipe):
-        """Return the loss, as parameters of the net, and the penalty on weights."""
-        overrides = self.net_params or {}
-        n_samples = 0 if samples is None else samples.n_labelled
-        penalty = recipe["weight_decay"] / (recipe["weight_decay"] + n_samples + 1)
-        criterion = overrides.get("criterion", LOSSES[self.loss])
-        loss = {"criterion": criterion}
-        if criterion is SupervisedContrastiveLoss:
-            loss["criterion__temperature"] = recipe["temperature"]
-            penalty /= recipe["temperature"]
-        if samples is not None and samples.n_auxiliary:
-            loss |= {
-                "criterion": JointContrastiveLoss,
-                "criterion__loss": criterion,
-                "criterion__n_labels": samples.n_labels,
-                "criterion__weight": 2 * np.sqrt(samples.n_auxiliary / n_samples),
-            }
-        return loss, penalty
-
     def _search(self, samples, split):
         """Train without the held-out groups and return the history."""
         train = samples.take(split[0])
@@ -534,8 +450,8 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
                 ),
             ),
         ]
-        net = self._make_net(train, callbacks=callbacks)
-        return _train(net, train, self._seed).history
+        net = make_net(self, train, self._seed, callbacks=callbacks)
+        return train_net(net, train, self._seed).history
 
     def _warn_if_collapsed(self, features):
         """Warn if the embeddings have fewer dimensions than the labels need."""
@@ -562,18 +478,3 @@ def _apply(net, method, values):
     module = net.module_.eval()
     how = {"device": net.device, "chunk": module.chunk}
     return apply_in_chunks(getattr(module, method), values, **how)
-
-
-def _train(net, samples, seed):
-    """Initialize and train a net, and let it forget the training data."""
-    with seeded_torch(seed):
-        net.initialize()
-        net.module_.calibrate(samples.sample_features())
-        features = move_if_it_fits(samples.features, net.device)
-        targets = torch.from_numpy(samples.targets)
-        if torch.is_tensor(features):
-            targets = targets.to(features.device)
-        net.partial_fit(Dataset(features, targets))
-    check_trained(net)
-    net.iterator_train = BalancedBatches
-    return net
