@@ -248,13 +248,13 @@ def main():
 def format_transformer(found):
     """Return the lines of a table, the ratio first."""
     lines = []
-    for name, of_case in found.items():
-        rates = ", ".join(f"{k} {v:.1f}" for k, v in of_case["rates"].items())
+    for name, one in found.items():
+        rates = ", ".join(f"{k} {v:.1f}" for k, v in one["rates"].items())
         lines += [
-            f"{name}, batches of {of_case['batch_size']}: {of_case['ratio']:.2f} times; "
-            f"{of_case['of_kept']:.2f} with attention weights kept",
-            f"  windows per second: {rates}; {of_case['flops'] / 1e9:.0f} GFLOP/s; "
-            f"difference {of_case['difference']:.1e}",
+            f"{name}, batches of {one['batch_size']}: {one['ratio']:.2f} times; "
+            f"{one['of_kept']:.2f} with attention weights kept",
+            f"  windows per second: {rates}; {one['flops'] / 1e9:.0f} GFLOP/s; "
+            f"difference {one['difference']:.1e}",
         ]
     return lines
 
