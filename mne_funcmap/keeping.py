@@ -26,8 +26,9 @@ def features_kept(memory, recordings, fingerprints):
         The folder, for estimators that have none of their own.
     recordings : list of mne.io.Raw | list of mne.Epochs
         The recordings.
-    fingerprints : list of str
-        As by `fingerprint_signals`, which need not be computed again.
+    fingerprints : list of (str | None)
+        As by `fingerprint_signals`, so that they are not computed again; None stands
+        for those that are computed when they are needed.
     """
     known = {id(one): text for one, text in zip(recordings, fingerprints, strict=True)}
     token = _KEPT.set((memory, known))
@@ -49,7 +50,7 @@ def features_kept_meanwhile(recordings, memory=None):
         The folder; None stands for that of `features_kept`, or a temporary one.
     """
     memory = open_memory(memory)
-    fingerprints = [*map(fingerprint_signals, recordings)]
+    fingerprints = [None] * len(recordings)
     with TemporaryDirectory(prefix="mne_funcmap-") as folder:
         kept = folder if memory.location is None else memory
         with features_kept(kept, recordings, fingerprints):
@@ -135,9 +136,16 @@ def fingerprint_signals(recording):
         not loaded; of its clock, channels, and what annotations call bad. Regions,
         positions and the subject are no part of it.
     """
-    known = _KEPT.get()[1].get(id(recording))
-    if known is not None:
-        return known
+    known = _KEPT.get()[1]
+    if id(recording) not in known:
+        return _fingerprint_signals(recording)
+    if known[id(recording)] is None:
+        known[id(recording)] = _fingerprint_signals(recording)
+    return known[id(recording)]
+
+
+def _fingerprint_signals(recording):
+    """Return the text, of a recording that is not known."""
     if isinstance(recording, BaseEpochs):
         # the first reading drops bad epochs in place, which must not reach the user
         recording = recording.copy().drop_bad(verbose="error")
