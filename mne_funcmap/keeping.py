@@ -179,7 +179,11 @@ def _list_files(recording):
         return []
     stats = [(str(file.resolve()), file.stat()) for file in files]
     span = [recording._first_samps.tolist(), recording._last_samps.tolist()]
-    return [(name, one.st_size, one.st_mtime_ns) for name, one in stats] + span
+    # how a file was read, such as in which unit, shows in a few samples
+    last = len(recording.times) - 1
+    samples = [recording[:, at : at + 1][0] for at in (0, last // 2, last)]
+    known = [(name, one.st_size, one.st_mtime_ns) for name, one in stats]
+    return [*known, *span, *samples]
 
 
 def _list_marks(recording):

@@ -133,10 +133,8 @@ class SegmentSource:
         channels = self.channels.of_recording(index)
         signals = read_signals(recording, channels.pick, n_times)
         data, channel, onset = [], [], []
-        for row, (signal, usable) in enumerate(
-            zip(signals.data, signals.usable, strict=True)
-        ):
-            start = find_starts(usable, signals.breaks, n_times, n_times)
+        starts = _find_all_starts(signals, n_times)
+        for row, (signal, start) in enumerate(zip(signals.data, starts, strict=True)):
             cut, start = _cut_channel(signal, start, n_times, self.normalize)
             data.append(cut)
             channel.append(np.full(len(start), row))
@@ -244,6 +242,14 @@ def _get_length(recording, duration):
     if duration is None and isinstance(recording, BaseEpochs):
         return len(recording.times), sfreq
     return round((RAW_DURATION if duration is None else duration) * sfreq), sfreq
+
+
+def _find_all_starts(signals, n_times):
+    """Return the first samples of the segments of each channel, a list."""
+    usable, breaks = signals.usable, signals.breaks
+    if (usable == usable[:1]).all():  # as a rule, all channels are usable at once
+        return [find_starts(usable[0], breaks, n_times, n_times)] * len(usable)
+    return [find_starts(row, breaks, n_times, n_times) for row in usable]
 
 
 def _cut_channel(signal, start, n_times, normalize):

@@ -257,6 +257,14 @@ def test_fingerprint_of_others_is_of_their_files(tmp_path, monkeypatch):
     assert before != fingerprint(mne.io.read_raw_fif(path, verbose="error"))
 
 
+def test_fingerprint_tells_how_a_file_was_read(tmp_path):
+    path = tmp_path / "a_raw.fif"
+    make_recordings(1)[0].save(path, fmt="double", verbose="error")
+    volts, others = (mne.io.read_raw_fif(path, verbose="error") for _ in range(2))
+    others._cals = 1000 * others._cals  # as readers do with units
+    assert fingerprint_signals(volts) != fingerprint_signals(others)
+
+
 def test_fingerprint_of_projected_recordings_is_of_their_samples(tmp_path):
     raw = make_recordings(1)[0]
     path = tmp_path / "a_raw.fif"
