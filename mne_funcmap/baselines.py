@@ -293,8 +293,7 @@ class _UntrainedSegmentEmbedder(SegmentEmbedder):
         """Initialize the network and let it take the scale of its features."""
         self.classes_, labels, n_labels = encode_labels(y, auxiliary)
         samples = Samples(features, labels, labels, n_labels, False)
-        self.net_ = self._start
-        del self._start
+        self.net_ = self.__dict__.pop("_start")
         self.net_.module_.calibrate(samples.sample_features())
         self.history_, self.search_history_ = self.net_.history, None
         return self

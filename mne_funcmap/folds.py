@@ -75,7 +75,9 @@ class Folds:
         if effective_n_jobs(n_jobs) > 1:
             function = partial(_run_in_threads, function)
         signals = [fingerprint_signals(recording) for recording in self.recordings]
-        with TemporaryDirectory(prefix="mne_funcmap-") as folder:
+        with TemporaryDirectory(
+            prefix="mne_funcmap-", ignore_cleanup_errors=True
+        ) as folder:
             features = self.memory.location or folder
             results = Parallel(n_jobs=n_jobs, return_as="generator")(
                 delayed(_run)(self, features, signals, function, task) for task in tasks

@@ -51,7 +51,9 @@ def features_kept_meanwhile(recordings, memory=None):
     """
     memory = open_memory(memory)
     fingerprints = [None] * len(recordings)
-    with TemporaryDirectory(prefix="mne_funcmap-") as folder:
+    with TemporaryDirectory(
+        prefix="mne_funcmap-", ignore_cleanup_errors=True
+    ) as folder:
         kept = folder if memory.location is None else memory
         with features_kept(kept, recordings, fingerprints):
             yield
@@ -80,14 +82,15 @@ def open_file(memory):
     Parameters
     ----------
     memory : None | str | path-like | joblib.Memory
-        In which folder it is, as for `open_memory`; else it is where the system keeps
-        temporary files.
+        In which folder it is; else it is where the system keeps temporary files.
 
     Returns
     -------
     file : RowFile
         The file, which vanishes when nobody uses it.
     """
+    if memory is None:  # that of `features_kept` may vanish earlier
+        return RowFile()
     folder = open_memory(memory).location
     if folder is not None:
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -114,11 +117,30 @@ def fingerprint(recording):
             recording.info["bads"],
             recording.info["line_freq"],
             recording.info["description"],
+            recording.info["meas_date"],
+            repr(recording.info["subject_info"]),
+            repr(recording.info["projs"]),
             get_subject(recording),
             _list_marks(recording),
             montage and montage.get_positions(),
+            *_list_conditions(recording),
         ]
     )
+
+
+def _list_conditions(recording):
+    """Return what epochs tell of their conditions."""
+    if not isinstance(recording, BaseEpochs):
+        return []
+    recording = recording.copy().drop_bad(verbose="error")
+    metadata = recording.metadata
+    return [
+        recording.events,
+        recording.event_id,
+        recording.baseline,
+        recording.selection,
+        None if metadata is None else metadata.to_json(),
+    ]
 
 
 def fingerprint_signals(recording):
@@ -175,7 +197,8 @@ def _list_files(recording):
     if recording.preload or isinstance(recording, BaseEpochs) or recording.proj:
         return []
     files = [Path(name) for name in recording.filenames if name is not None]
-    if not files or getattr(recording, "comp", None) is not None:
+    # of a folder, the time does not tell of what is in it
+    if not files or not all(file.is_file() for file in files):
         return []
     stats = [(str(file.resolve()), file.stat()) for file in files]
     span = [recording._first_samps.tolist(), recording._last_samps.tolist()]

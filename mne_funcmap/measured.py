@@ -7,6 +7,7 @@ kept in a folder, for other folds, models and calls.
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from . import __version__
 from .context import pool, share_power
@@ -143,9 +144,10 @@ def _measure_recordings(source, measure, memory):
     kept = memory.cache(_measure_recording, ignore=["source", "index", "measure"])
     for index, recording in enumerate(source.recordings):
         of_one = source.channels.of_recording(index)
-        cut = [source.n_times, source.normalize, of_one.pick.tolist()]
+        cut = [source.n_times, source.sfreq, source.normalize, of_one.pick.tolist()]
         options = [*cut, *measure.key, measure.context]
-        key = [__version__, fingerprint_signals(recording), *options]
+        versions = [__version__, torch.__version__]
+        key = [*versions, fingerprint_signals(recording), *options]
         yield kept(source, index, measure, key)
 
 

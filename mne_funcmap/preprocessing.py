@@ -49,8 +49,8 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
         contact of the same shaft; or the mean of the channels named. See Notes.
     memory : None | str | path-like
         Folder in which preprocessed recordings are kept, as FIF files in single
-        precision. What is returned is then not loaded, and a recording that is there is
-        not processed again. None keeps all of them in memory.
+        precision. The Raw that are returned are then not loaded, and a recording that
+        is there is not processed again. None keeps all of them in memory.
     n_jobs : int | None
         The number of recordings that are processed in parallel, as in joblib.
 
@@ -153,8 +153,8 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
         Returns
         -------
         X_new : list of mne.io.Raw | list of mne.Epochs
-            One preprocessed copy for each recording, with its data loaded unless there
-            is a folder.
+            One preprocessed copy for each recording, with its data loaded, but for
+            Raw in a folder.
 
         Raises
         ------
@@ -247,7 +247,9 @@ def _preprocess_once(recording, name, steps, log_level, memory):
         path = Path(memory) / key / f"preprocessed_{'epo' if is_epochs else 'raw'}.fif"
         if not path.exists():
             _write(_preprocess(recording, name, **steps), path)
-        return (mne.read_epochs if is_epochs else read_raw_fif)(path, preload=False)
+        if is_epochs:  # if they are not loaded, copies share an open file
+            return mne.read_epochs(path)
+        return read_raw_fif(path, preload=False)
 
 
 def _write(inst, path):

@@ -33,7 +33,6 @@ from .training import (
     average,
     draw_seed,
     move_net,
-    read_module_params,
     seeded_torch,
 )
 
@@ -269,6 +268,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         self : SegmentEmbedder
             The fitted embedder.
         """
+        start = self.__dict__.pop("_start")
         self.classes_, labels, n_labels = encode_labels(y, auxiliary)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -281,14 +281,13 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             check_shared(labels, groups)
         samples = Samples(features, labels, groups, n_labels, self.across_groups)
         split = hold_out(labels, groups) if has_groups else None
-        self.n_epochs_, self.search_history_ = self._start.max_epochs, None
+        self.n_epochs_, self.search_history_ = start.max_epochs, None
         if split is not None:
             self.search_history_ = self._search(samples, split)
             scores = self.search_history_[:, "valid_balanced_accuracy"]
             self.n_epochs_ = choose_n_epochs(scores, len(np.unique(groups[split[1]])))
         net = make_net(self, samples, self._seed, n_epochs=self.n_epochs_)
         self.net_ = train_net(net, samples, self._seed)
-        del self._start
         self.history_ = self.net_.history
         self._warn_if_collapsed(features)
         return self
@@ -327,14 +326,10 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
 
     @property
     def front_end_key(self):
-        """What tells the front end from others; None if there is none."""
-        if not self.has_front_end:
-            return None
-        encoder = ENCODERS.get(self.encoder, self.encoder)
-        params = read_module_params(self.net_params or {})
-        # the context is joined later
-        params = {name: params[name] for name in sorted(params.keys() - {"context"})}
-        return [encoder.__module__, encoder.__qualname__, params]
+        """What tells the front end from others; None if nothing does."""
+        # what a class of the user's computes may change from one day to the next
+        known = self.has_front_end and self.encoder in ENCODERS
+        return [self.encoder] if known else None
 
     def measure(self, X):
         """Return what is averaged over the segments of a unit.

@@ -201,6 +201,8 @@ class BalancedBatches:
             batch_size=None,
             sampler=draws,
             num_workers=self.num_workers,
+            # others than forked workers could not share the file
+            multiprocessing_context="fork" if self.num_workers else None,
             generator=torch.Generator(),  # torch's own numbers are for the dropout
         )
 

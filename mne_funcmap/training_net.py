@@ -116,7 +116,7 @@ class TrainingNet(NeuralNet):
         return {"loss": loss, "y_pred": predicted}
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Compute an epoch; losses are read at its end, since that waits for a GPU."""
+        """Compute an epoch; on a GPU, losses are read at its end, since that waits."""
         if iterator is None:
             return
         losses = []
@@ -124,11 +124,14 @@ class TrainingNet(NeuralNet):
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             losses.append(step["loss"].detach())
+            if not self._is_on_cuda:
+                self.history.record_batch(f"{prefix}_loss", losses[-1].item())
             self.history.record_batch(f"{prefix}_batch_size", get_len(batch[0]))
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        batches = self.history[-1]["batches"][-len(losses) :]
-        for of_batch, loss in zip(batches, self._read_losses(losses), strict=True):
-            of_batch[f"{prefix}_loss"] = loss
+        if losses and (self._is_on_cuda or self._is_shared):
+            batches = self.history[-1]["batches"][-len(losses) :]
+            for of_batch, loss in zip(batches, self._read_losses(losses), strict=True):
+                of_batch[f"{prefix}_loss"] = loss
         self.history.record(f"{prefix}_batch_count", len(losses))
 
     @property

@@ -1,5 +1,7 @@
 """RecordingPreprocessor does what MNE does, on copies, and keeps the regions."""
 
+import pickle
+
 import mne
 import numpy as np
 import pytest
@@ -353,7 +355,8 @@ def test_kept_recordings_are_the_same(recording, tmp_path):
     (expected,) = RecordingPreprocessor(**params).transform([recording])
     keeping = RecordingPreprocessor(**params, memory=tmp_path / "new")
     (kept,) = keeping.transform([recording])
-    assert not kept.preload
+    assert kept.preload == isinstance(recording, mne.BaseEpochs)
+    pickle.loads(pickle.dumps(kept))
     assert kept.ch_names == expected.ch_names
     assert get_regions(kept) == get_regions(expected)
     assert kept.info["subject_info"] == expected.info["subject_info"]
@@ -390,3 +393,12 @@ def test_what_was_cut_off_is_not_taken_for_complete(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
     (kept,) = preprocess.transform([raw])
     assert len(kept.times) == len(raw.times)
+
+
+def test_other_conditions_are_not_taken_for_the_same(tmp_path):
+    epochs, preprocess = make_epochs(), RecordingPreprocessor(memory=tmp_path)
+    preprocess.transform([epochs])
+    epochs.events[:, 2] = 5
+    epochs.event_id = {"move": 5}
+    (kept,) = preprocess.transform([epochs])
+    assert kept.event_id == {"move": 5}

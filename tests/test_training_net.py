@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from skorch import NeuralNet
+from skorch.callbacks import Callback
 from torch import nn
 
 import mne_funcmap as mf
@@ -47,7 +48,20 @@ def test_history_is_that_of_skorch():
         np.testing.assert_allclose(found, expected)
 
 
-def test_losses_are_read_once_an_epoch(monkeypatch):
+def test_callbacks_see_the_loss_of_a_batch():
+    seen = []
+
+    class Watch(Callback):
+        def on_batch_end(self, net, **kwargs):
+            seen.append(net.history[-1, "batches", -1, "train_loss"])
+
+    net = make_net(callbacks=[Watch()]).fit(X, Y)
+    assert seen == [b["train_loss"] for epoch in net.history for b in epoch["batches"]]
+    assert all(np.isfinite(seen))
+
+
+def test_losses_are_read_once_an_epoch_on_a_gpu(monkeypatch):
+    monkeypatch.setattr(TrainingNet, "_is_on_cuda", True)
     read = {"item": [], "tolist": []}
     for name, values in read.items():
         method = getattr(torch.Tensor, name)

@@ -71,7 +71,7 @@ class SupervisedContrastiveLoss(nn.Module):
 class _Contrast(torch.autograd.Function):
     """The contrast of `SupervisedContrastiveLoss`, and its gradient in closed form.
 
-    With one array over all pairs, filled in place, where automatic differentiation
+    With two arrays over all pairs, filled in place, where automatic differentiation
     would keep a dozen: moving these through the memory is what takes the time.
     """
 
@@ -81,21 +81,15 @@ class _Contrast(torch.autograd.Function):
         embeddings = embeddings.detach()
         anchors = weights * positive.any(dim=1)
         anchors /= anchors.sum().clamp(min=1e-12)
-        terms = embeddings @ (embeddings.T / temperature)
-        terms.masked_fill_(left_out, -torch.inf)
-        # the largest of a row becomes 1, so that the sum over everyone is never 0
-        terms.sub_(terms.amax(dim=1, keepdim=True).nan_to_num_(neginf=0.0)).exp_()
-        tiny = torch.finfo(terms.dtype).tiny
-        everyone = (terms @ weights).clamp_(min=tiny)
-        pulling = terms * positive
-        of_positives = (pulling @ weights).clamp_(min=tiny)
-        contrast = -((of_positives / everyone).log() * anchors).sum()
+        similarity = embeddings @ (embeddings.T / temperature)
+        of_positives = similarity.masked_fill(~positive, -torch.inf)
+        everyone = similarity.masked_fill_(left_out, -torch.inf)
+        contrast = _share_out(everyone, weights) - _share_out(of_positives, weights)
         # by each similarity: its share of everyone, less its share of the positives
-        terms.mul_((anchors / everyone)[:, None])
-        terms.sub_(pulling.mul_((anchors / of_positives)[:, None])).mul_(weights)
-        gradient = (terms @ embeddings + terms.T @ embeddings) / temperature
+        by_pair = everyone.sub_(of_positives).mul_(anchors[:, None])
+        gradient = (by_pair @ embeddings + by_pair.T @ embeddings) / temperature
         ctx.save_for_backward(gradient)
-        return contrast
+        return (contrast * anchors).sum()
 
     @staticmethod
     @once_differentiable
@@ -103,6 +97,19 @@ class _Contrast(torch.autograd.Function):
         """Return the gradient with respect to the embeddings."""
         (gradient,) = ctx.saved_tensors
         return by * gradient, None, None, None, None
+
+
+def _share_out(similarity, weights):
+    """Turn similarities into shares of the weighted sum of their exponentials.
+
+    Returns the logarithm of the sum, for each row; shares are in place.
+    """
+    largest = similarity.amax(dim=1, keepdim=True).nan_to_num_(neginf=0.0)
+    similarity.sub_(largest).exp_().mul_(weights)
+    total = similarity.sum(dim=1, keepdim=True)
+    total.clamp_(min=torch.finfo(total.dtype).tiny)
+    similarity.div_(total)
+    return (total.log() + largest)[:, 0]
 
 
 class PairwiseContrastiveLoss(nn.Module):
