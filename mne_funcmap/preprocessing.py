@@ -1,8 +1,6 @@
 """Filtering, resampling and re-referencing of lists of recordings."""
 
-import contextlib
 import logging
-import re
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
@@ -21,10 +19,9 @@ from sklearn.utils._param_validation import Interval
 
 from . import __version__
 from .keeping import fingerprint
-from .regions import check_renamed, get_regions, set_regions
+from .referencing import get_electrodes, list_names, rereference
 from .subjects import describe, shorten_list
 
-ELECTRODE_TYPES = ("seeg", "ecog", "dbs", "eeg")
 POSITIVE = Interval(Real, 0, None, closed="neither")
 
 
@@ -224,17 +221,13 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
                 "recordings (60 where the mains has 60 Hz)."
             )
         if self.reference not in (None, "average", "bipolar"):
-            missing = sorted(set(_as_list(self.reference)) - set(recording.ch_names))
+            missing = sorted(set(list_names(self.reference)) - set(recording.ch_names))
             if missing:
                 raise ValueError(
                     f"{name} lacks the channels {shorten_list(missing)} named by "
                     "reference. It must be None, 'average', 'bipolar', or names of "
                     "channels that all recordings have."
                 )
-
-
-def _as_list(names):
-    return [names] if isinstance(names, str) else names
 
 
 def _preprocess_once(recording, name, steps, log_level, memory):
@@ -263,9 +256,11 @@ def _write(inst, path):
         place = Path(unfinished) / folder.name
         place.mkdir()
         inst.save(place / path.name, fmt="single")
-        # another process may have been faster
-        with contextlib.suppress(OSError):
+        try:
             place.rename(folder)
+        except OSError:
+            if not path.exists():  # by another process, which was faster
+                raise
 
 
 def _preprocess(recording, name, *, reference, notch, band, sfreq):
@@ -274,7 +269,7 @@ def _preprocess(recording, name, *, reference, notch, band, sfreq):
     inst = recording.copy().load_data()
     _check_finite(inst, name)
     if reference is not None:
-        inst = _rereference(inst, reference, name)
+        inst = rereference(inst, reference, name)
     if notch:
         _apply_notch(inst, _find_harmonics(inst.info, notch, h_freq, sfreq))
     if l_freq is not None or h_freq is not None:
@@ -288,7 +283,7 @@ def _check_finite(inst, name):
     """Raise if good data are not finite: a filter would spread that."""
     wrong = [
         ch_name
-        for ch_name in _get_electrodes(inst)
+        for ch_name in get_electrodes(inst)
         if not np.isfinite(inst.get_data(picks=[ch_name])).all()
     ]
     if wrong:
@@ -324,80 +319,3 @@ def _apply_notch(inst, frequencies):
             Fs=inst.info["sfreq"],
             freqs=frequencies,
         )
-
-
-def _rereference(inst, reference, name):
-    good = _get_electrodes(inst)
-    if not good:
-        raise ValueError(
-            f"{name} has no good channel of the types {ELECTRODE_TYPES}: there is "
-            "nothing to re-reference."
-        )
-    if reference == "bipolar":
-        return _make_bipolar(inst, good, name)
-    ch_types = sorted(set(inst.get_channel_types(picks=good)))
-    mne.set_eeg_reference(inst, reference, copy=False, ch_type=ch_types)
-    if reference != "average" and len(_as_list(reference)) == 1:
-        (flat,) = _as_list(reference)
-        inst.info["bads"] = list(dict.fromkeys([*inst.info["bads"], flat]))
-    return inst
-
-
-def _get_electrodes(inst, exclude="bads"):
-    """Names of the good electrode channels, or of all of them."""
-    picks = mne.pick_types(
-        inst.info, **dict.fromkeys(ELECTRODE_TYPES, True), exclude=exclude
-    )
-    return [inst.ch_names[pick] for pick in picks]
-
-
-def _make_bipolar(inst, good, name):
-    """Replace all electrodes by differences of neighbouring good contacts."""
-    check_renamed(inst, good, name)
-    regions = get_regions(inst)
-    pairs = _find_neighbours(inst, good)
-    if not pairs:
-        raise ValueError(
-            f"{name} has no neighbouring good contacts, such as 'LA1' and 'LA2', for a "
-            f"bipolar reference, only {shorten_list(good)}."
-        )
-    anodes, cathodes = map(list, zip(*pairs, strict=True))
-    electrodes = _get_electrodes(inst, exclude=())
-    bipolar = mne.set_bipolar_reference(
-        inst,
-        anodes,
-        cathodes,
-        ch_info=[{"loc": _find_middle(inst, pair)} for pair in pairs],
-        drop_refs=False,
-        copy=False,
-    ).drop_channels(electrodes)
-    kept = {
-        f"{anode}-{cathode}": regions[anode]
-        for anode, cathode in pairs
-        if anode in regions and regions[anode] == regions.get(cathode)
-    }
-    return set_regions(bipolar, kept)
-
-
-def _find_neighbours(inst, names):
-    """Find pairs of channels of one type whose numbers follow each other."""
-    types = inst.get_channel_types(picks=names)
-    contacts = {}
-    for name, ch_type in zip(names, types, strict=True):
-        if match := re.fullmatch(r"(.*\D)(\d+)", name):
-            contacts[ch_type, match[1], int(match[2])] = name
-    return [
-        (name, contacts[ch_type, shaft, number + 1])
-        for (ch_type, shaft, number), name in contacts.items()
-        if (ch_type, shaft, number + 1) in contacts
-    ]
-
-
-def _find_middle(inst, pair):
-    """Location, as in ``info["chs"]``, halfway between two contacts."""
-    first, second = (
-        inst.info["chs"][inst.ch_names.index(name)]["loc"] for name in pair
-    )
-    location = first.copy()
-    location[:3] = (first[:3] + second[:3]) / 2
-    return location

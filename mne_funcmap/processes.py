@@ -43,7 +43,7 @@ def get_rank():
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
-def choose_rows(n_rows):
+def choose_share(n_rows):
     """Choose the rows of a batch that this process computes.
 
     Parameters
@@ -62,14 +62,14 @@ def choose_rows(n_rows):
     return slice(n_rows * rank // n, n_rows * (rank + 1) // n)
 
 
-def take_rows(values, rows):
+def take_share(values, rows):
     """Return rows of a tensor, or of each tensor of a dict."""
     if isinstance(values, dict):
         return {name: of_name[rows] for name, of_name in values.items()}
     return values[rows]
 
 
-def gather_rows(own, rows, n_rows):
+def gather_shares(own, rows, n_rows):
     """Gather the rows that processes have computed.
 
     Parameters

@@ -21,6 +21,7 @@ class RowFile:
     """
 
     def __init__(self, folder=None):
+        self.folder = str(folder or tempfile.gettempdir())
         self.file = tempfile.TemporaryFile(dir=folder, prefix="mne_funcmap-")  # noqa: SIM115
 
     def __del__(self):
@@ -40,10 +41,24 @@ class RowFile:
         -------
         stored : StoredRows
             The same rows, in the file.
+
+        Raises
+        ------
+        OSError
+            If the disk is full.
         """
         offset = self.file.seek(0, 2)
-        np.ascontiguousarray(rows).tofile(self.file)
-        self.file.flush()
+        try:
+            # numpy's own tofile says nothing of a disk that is full
+            self.file.write(np.ascontiguousarray(rows))
+            self.file.flush()
+        except OSError as error:
+            raise OSError(
+                f"{rows.nbytes / 1e6:.0f} MB more do not fit into a file in "
+                f"{self.folder!r}, which has {offset / 1e6:.0f} MB: {error}. Set "
+                "memory, or the variable TMPDIR, to a folder with more room, or load "
+                "the recordings."
+            ) from error
         return StoredRows(self, offset, rows.shape, rows.dtype)
 
 
@@ -82,7 +97,7 @@ class StoredRows:
     def __getitem__(self, rows):
         """Read rows, by a slice or their numbers, into an array."""
         if 0 in self.shape:
-            return np.empty(self.whole, self.dtype)[:0]
+            return np.empty((0, *self.whole[1:]), self.dtype)
         chosen = rows if self.rows is None else self.rows[rows]
         # mapped anew each time: what was read before is not counted as ours
         mapped = np.memmap(self.store.file, self.dtype, "r", self.offset, self.whole)

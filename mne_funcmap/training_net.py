@@ -10,14 +10,14 @@ from torch import nn
 
 from .processes import (
     agree,
-    choose_rows,
+    choose_share,
     count_processes,
-    gather_rows,
+    gather_shares,
     get_rank,
     share_state,
     sum_gradients,
     sum_values,
-    take_rows,
+    take_share,
 )
 from .training import seeded_torch, send
 
@@ -107,9 +107,9 @@ class TrainingNet(NeuralNet):
             return super().train_step_single(batch, **fit_params)
         self._set_training(True)
         given, truth = batch
-        rows = choose_rows(get_len(given))
+        rows = choose_share(get_len(given))
         with seeded_torch(self._draw_own_seed()):
-            predicted = self.infer(take_rows(given, rows), **fit_params)
+            predicted = self.infer(take_share(given, rows), **fit_params)
         loss = self._get_share_of_loss(predicted, truth, rows)
         loss.backward()
         sum_gradients(values for _, values in self.get_all_learnable_params())
@@ -163,9 +163,9 @@ class TrainingNet(NeuralNet):
         """Return the share of this process, of shares that sum up to the loss."""
         n_rows = get_len(truth)
         if not hasattr(self.criterion_, "count"):
-            whole = gather_rows(predicted, rows, n_rows)
+            whole = gather_shares(predicted, rows, n_rows)
             return self.get_loss(whole, truth, training=True) / count_processes()
-        own = take_rows(truth, rows)
+        own = take_share(truth, rows)
         count = self.criterion_.count(own).to(self.device)
         weight = count / sum_values(count)
         return weight * self.get_loss(predicted, own, training=True)

@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from mne_funcmap.storage import RowFile, join_stored, take_rows
+from mne_funcmap.storage import RowFile, StoredRows, join_stored, take_rows
 
 
 @pytest.fixture
@@ -41,3 +43,21 @@ def test_nothing_is_left_behind(parts, tmp_path):
     stored = RowFile(tmp_path).append(parts[0])
     assert list(tmp_path.iterdir()) == []  # no name: a crash leaves nothing either
     np.testing.assert_array_equal(stored[:], parts[0])
+
+
+def test_no_rows_of_many_are_nothing():
+    """Not even memory: the rows that were not taken are not counted."""
+    nothing = np.zeros(0, dtype=int)
+    whole = (10**12, 10**6)
+    many = StoredRows(RowFile(), 0, whole, np.dtype(np.float32), nothing)
+    assert many[:].shape == (0, 10**6)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device")
+def test_full_disk():
+    file = RowFile()
+    file.file.close()
+    with open("/dev/full", "wb+", buffering=0) as full:
+        file.file = full
+        with pytest.raises(OSError, match=r"more do not fit .* TMPDIR"):
+            file.append(np.zeros((10, 10)))
