@@ -32,7 +32,6 @@ from .nets.mixing import FilterBank, LinearPath
 from .nets.precision import PRECISIONS
 from .networks import Task, train_networks
 from .persistence import load_model, save_model
-from .pieces import crop_training_pieces
 from .predictions import mark_missing
 from .predictors import (
     extract_features,
@@ -46,11 +45,12 @@ from .scaled_identity import ScaledIdentity
 from .segments import RAW_DURATION
 from .settings import Settings
 from .signals import blame_channels, read_signals
-from .studies import group_studies, study_training, view_study
+from .studies import group_studies
 from .subjects import describe, get_subjects, shorten_list
 from .training import draw_seed, move_net, resolve_device
+from .training_cohort import Cohort
 from .virtual import add_channels, find_centres, name_virtual
-from .windows import cut_study, rescale_windows
+from .windows import cut_study
 
 # of a skorch net, what the training or other parameters depend on
 RESERVED = {
@@ -547,57 +547,25 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             setattr(self, f"{name}_", value)
 
     def _study_training(self, recordings, channels, groups, seed):
-        """Fit the identity, and study the training recordings as later ones will be.
-
-        Moments and windows are of all seconds. To predict new channels, identities are
-        cross-fitted and told by as many seconds as theirs, and so are scales; to
-        predict later times of the same channels, they are those of all seconds.
-        """
+        """Fit the identity, and return the training recordings' studies and windows."""
         self.identity_ = self._make_identity(recordings, seed)
         self.scaled_identity_ = ScaledIdentity(self.identity_, self.picks)
         self.adapted_ = frozenset()
-        if self.validation == "time":
-            self.scaled_identity_.fit(recordings)
-            return self._study_whole(recordings, channels)
-        pieces = crop_training_pieces(recordings, channels, self.identity_duration)
-        owner = np.repeat(np.arange(len(pieces)), [*map(len, pieces)])
-        crossed = self.scaled_identity_.fit_cross(
-            recordings, groups, sum(pieces, []), owner
-        )
-        whole, windows = self._study_whole(recordings, channels)
-        viewed = [
-            view_study(
-                study,
-                pieces[index][0],
-                channels,
-                index,
-                [crossed[i] for i in np.flatnonzero(owner == index)],
-                self.n_times_,
-            )
-            for index, study in enumerate(whole)
-        ]
-        return viewed, [*map(rescale_windows, windows, whole, viewed)]
-
-    def _study_whole(self, recordings, channels):
-        """Study the training recordings by all seconds, and keep what that tells."""
         loaded = all(recording.preload for recording in recordings)
-        store = None if loaded else open_file(self.memory)
-        found = [
-            study_training(
-                recording,
-                channels,
-                index,
-                identity,
-                n_times=self.n_times_,
-                bank=self._bank,
-                store=store,
-            )
-            for index, (recording, identity) in enumerate(
-                zip(recordings, self._identify(recordings), strict=True)
-            )
-        ]
-        studies, windows = map(list, zip(*found, strict=True))
-        self.known_ = group_studies(replace(study, parts=()) for study in studies)
+        cohort = Cohort(
+            recordings=recordings,
+            channels=channels,
+            groups=groups,
+            n_times=self.n_times_,
+            bank=self._bank,
+            store=None if loaded else open_file(self.memory),
+        )
+        if self.validation == "time":
+            studies, windows = whole, _ = cohort.study(self.scaled_identity_)
+        else:
+            found = cohort.study_crossed(self.scaled_identity_, self.identity_duration)
+            whole, studies, windows = found
+        self.known_ = group_studies(replace(study, parts=()) for study in whole)
         return studies, windows
 
     def _study_known(self, recordings):
