@@ -83,7 +83,6 @@ def plot_spectra(
     picks,
     fmin=1.0,
     fmax=None,
-    title=None,
     axes=None,
     show=True,
 ):
@@ -99,8 +98,6 @@ def plot_spectra(
         The channels that are shown.
     fmin, fmax : float
         Range in Hz; for None up to half the sampling rate, or the low-pass.
-    title : str | None
-        The title.
     axes : matplotlib.axes.Axes | sequence of matplotlib.axes.Axes | None
         Where to plot, as many as channels; None stands for a new figure.
     show : bool
@@ -118,7 +115,7 @@ def plot_spectra(
     >>> half = X[0].copy().apply_function(lambda signal: signal / 2)
     >>> fig = mf.viz.plot_spectra(X[0], half, picks=["STN1", "GPi1"], show=False)
     """
-    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     n_columns = min(len(picks), MAX_IN_ROW)
     width = PAGE if n_columns > 1 else COLUMN
@@ -133,7 +130,7 @@ def plot_spectra(
         ax.set_title(ch_name, fontsize=FONT, loc="left")
         ax.set_xscale("log")
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.xaxis.set_major_formatter(ScalarFormatter())
+        ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_formatter(NullFormatter())
         hide_spines(ax)
         if at % n_columns == 0:
@@ -142,7 +139,7 @@ def plot_spectra(
             ax.set_xlabel("Frequency (Hz)")
             ax.tick_params(labelbottom=True)
     _add_legend_above(panels[n_columns - 1])
-    return finish(panels, show, title=title)
+    return finish(panels, show)
 
 
 def _compute_spectra(inst, picks, fmin, fmax):
