@@ -53,7 +53,7 @@ def run_demo(args):
     status : int
         0.
     """
-    from .report import draw_figures, write_report
+    from .report.html import draw_figures, write_report
 
     recordings, reconstruct = _read(args)
     out = Path(args.out)
@@ -80,7 +80,7 @@ def run_report(args):
     status : int
         0.
     """
-    from .report import write_report
+    from .report.html import write_report
 
     path = Path(args.out)
     if path.suffix not in (".html", ".htm"):
@@ -95,9 +95,9 @@ def run_report(args):
 
 def _find(recordings, reconstruct, args):
     """Compute the tables, and print the main ones."""
-    from . import methods_text, tables
-    from .default_models import make_embedders
-    from .findings import collect_findings
+    from .evaluation.default_models import make_embedders
+    from .report import methods_text, tables
+    from .report.findings import collect_findings
 
     _say(f"{len(recordings)} recordings. Progress is shown where a step takes longer.")
     findings = collect_findings(
@@ -126,7 +126,7 @@ def _find(recordings, reconstruct, args):
 
 def _format(table):
     """Return a table as text, each score with its interval."""
-    from . import tables
+    from .report import tables
 
     return tables.format_table(tables.shorten_intervals(table))
 
@@ -135,7 +135,7 @@ def _read(args):
     """Return the recordings that the arguments name, and those to reconstruct."""
     from .bids import read_recordings_bids
     from .preprocessing import RecordingPreprocessor
-    from .simulation import simulate_recordings
+    from .simulation.simulate import simulate_recordings
 
     coupled = True
     with mne.utils.use_log_level("WARNING"):
@@ -221,8 +221,8 @@ def _make_parser():
 
 def _add_common(command):
     """Add the arguments of all commands."""
-    from .default_models import EMBEDDERS, SLOW_EMBEDDERS
-    from .report_probes import DEFAULT_PROBES, PROBES
+    from .evaluation.default_models import EMBEDDERS, SLOW_EMBEDDERS
+    from .report.probes import DEFAULT_PROBES, PROBES
 
     add = command.add_argument
     add(

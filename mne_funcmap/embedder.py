@@ -8,20 +8,20 @@ from sklearn.base import TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .classification import (
+from .embedding.files import pack_embedder, unpack_embedder
+from .embedding.network_classifier import NetworkClassifier
+from .embedding.positives import group_channels, halve_unlabelled, label_channels
+from .embedding.readout import BalancedNeighbors
+from .embedding.region_classifier import (
     MEMORY_CONSTRAINT,
     make_frame,
     split_channels,
 )
-from .embedder_files import pack_embedder, unpack_embedder
-from .measured import by_channel
 from .nets.encoders import ENCODERS
-from .network_classifier import NetworkClassifier
-from .persistence import load_model, save_model
-from .positives import group_channels, halve_unlabelled, label_channels
-from .readout import BalancedNeighbors
+from .recordings.measured import by_channel
+from .recordings.storage import take_rows
 from .segment_embedder import SegmentEmbedder
-from .storage import take_rows
+from .training.persistence import load_model, save_model
 
 
 class FunctionalEmbedder(TransformerMixin, NetworkClassifier):

@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .embedder import FunctionalEmbedder
-from .positions import embed_positions, get_positions, locate_channels
-from .recordings import check_recordings, list_channels
+from .recordings.channels import check_recordings, list_channels
+from .recordings.positions import embed_positions, get_positions, locate_channels
 from .subjects import describe, get_subject
 
 N_RANDOM = 32

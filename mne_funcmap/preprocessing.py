@@ -18,8 +18,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval
 
 from . import __version__
-from .keeping import fingerprint
-from .referencing import get_electrodes, list_names, rereference
+from .recordings.keeping import fingerprint
+from .recordings.referencing import get_electrodes, list_names, rereference
 from .subjects import describe, shorten_list
 
 POSITIVE = Interval(Real, 0, None, closed="neither")

@@ -11,14 +11,13 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .adaptation import N_PARTS
-from .classification import MEMORY_CONSTRAINT
-from .holding_out import choose_split
+from .embedding.region_classifier import MEMORY_CONSTRAINT
 from .identity_union import counts_channels, make_identity
-from .keeping import features_kept_meanwhile, open_file
-from .labelled import list_labelled, pick_labelled
-from .linear_fit import read_adapted_weights, read_weights
-from .model_files import (
+from .nets.mixing import FilterBank, LinearPath
+from .nets.precision import PRECISIONS
+from .reconstruction.adaptation import N_PARTS
+from .reconstruction.cohort import Cohort
+from .reconstruction.files import (
     DAMAGE,
     PLAIN,
     pack_reconstructor,
@@ -28,29 +27,30 @@ from .model_files import (
     unpack_regions,
     unpack_studies,
 )
-from .nets.mixing import FilterBank, LinearPath
-from .nets.precision import PRECISIONS
-from .networks import Task, train_networks
-from .persistence import load_model, save_model
-from .predictions import mark_missing
-from .predictors import (
+from .reconstruction.linear_fit import read_adapted_weights, read_weights
+from .reconstruction.networks import Task, train_networks
+from .reconstruction.predictions import mark_missing
+from .reconstruction.predictors import (
     extract_features,
     make_linear_predictor,
     make_transformer_predictor,
 )
-from .reconstruction import RegionReconstructor
-from .recordings import find_subjects, list_channels
-from .region_summary import summarize_regions
-from .scaled_identity import ScaledIdentity
-from .segments import RAW_DURATION
-from .settings import Settings
-from .signals import blame_channels, read_signals
-from .studies import group_studies
+from .reconstruction.region_reconstructor import RegionReconstructor
+from .reconstruction.region_summary import summarize_regions
+from .reconstruction.scaled_identity import ScaledIdentity
+from .reconstruction.settings import Settings
+from .reconstruction.studies import group_studies
+from .reconstruction.virtual import add_channels, find_centres, name_virtual
+from .recordings.channels import find_subjects, list_channels
+from .recordings.keeping import features_kept_meanwhile, open_file
+from .recordings.labelled import list_labelled, pick_labelled
+from .recordings.segments import RAW_DURATION
+from .recordings.signals import blame_channels, read_signals
+from .recordings.windows import cut_study
 from .subjects import describe, get_subjects, shorten_list
-from .training import draw_seed, move_net, resolve_device
-from .training_cohort import Cohort
-from .virtual import add_channels, find_centres, name_virtual
-from .windows import cut_study
+from .training.holding_out import choose_split
+from .training.persistence import load_model, save_model
+from .training.runtime import draw_seed, move_net, resolve_device
 
 # of a skorch net, what the training or other parameters depend on
 RESERVED = {

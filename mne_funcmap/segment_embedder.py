@@ -15,12 +15,8 @@ from sklearn.utils.validation import (
 )
 from skorch.callbacks import EarlyStopping
 
-from .embedding_net import make_net, train_net
-from .metrics import participation_ratio
-from .nets.encoders import ENCODERS
-from .nets.losses import LOSSES
-from .nets.precision import PRECISIONS
-from .segment_training import (
+from .embedding.net import make_net, train_net
+from .embedding.training import (
     ReadOutScore,
     Samples,
     check_shared,
@@ -28,7 +24,11 @@ from .segment_training import (
     encode_labels,
     hold_out,
 )
-from .training import (
+from .evaluation.metrics import participation_ratio
+from .nets.encoders import ENCODERS
+from .nets.losses import LOSSES
+from .nets.precision import PRECISIONS
+from .training.runtime import (
     apply_in_chunks,
     average,
     draw_seed,

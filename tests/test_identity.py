@@ -9,7 +9,6 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
-from mne_funcmap.cross_fitting import check_identities, cross_fit
 from mne_funcmap.embedder import FunctionalEmbedder
 from mne_funcmap.identity import (
     IDENTITIES,
@@ -20,7 +19,8 @@ from mne_funcmap.identity import (
     RegionIdentity,
 )
 from mne_funcmap.identity_union import IdentityUnion, make_identity
-from mne_funcmap.positions import WAVELENGTHS, embed_positions, get_positions
+from mne_funcmap.reconstruction.cross_fitting import check_identities, cross_fit
+from mne_funcmap.recordings.positions import WAVELENGTHS, embed_positions, get_positions
 from mne_funcmap.regions import set_regions
 
 SIMPLE = [AnatomicalIdentity, RegionIdentity, ChannelIdentity, RandomIdentity]

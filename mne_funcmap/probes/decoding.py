@@ -9,12 +9,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from ..embedder import FunctionalEmbedder
-from ..evaluation import summarize
-from ..folds import make_folds
-from ..metrics import balanced_accuracy
+from ..evaluation.embedders import summarize
+from ..evaluation.folds import make_folds
+from ..evaluation.metrics import balanced_accuracy
 from ..pooling import WindowPooler
 from ..reconstructor import MaskedRegionReconstructor
-from ..recordings import find_subjects
+from ..recordings.channels import find_subjects
 from .band_power import BandPower
 
 

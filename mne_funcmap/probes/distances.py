@@ -5,11 +5,11 @@ import pandas as pd
 from scipy.spatial.distance import pdist, squareform
 from sklearn.utils import check_random_state
 
-from ..default_models import make_embedders
-from ..folds import make_folds
-from ..positions import locate_channels
-from ..recordings import list_channels
-from ..resampling import describe, weigh_subjects
+from ..evaluation.default_models import make_embedders
+from ..evaluation.folds import make_folds
+from ..evaluation.resampling import describe, weigh_subjects
+from ..recordings.channels import list_channels
+from ..recordings.positions import locate_channels
 from .connectivity import BANDS, connect_recording
 from .embeddings import embed_held_out
 from .mantel import MIN_ITEMS, correlate_pairs, find_p_value, list_pairs

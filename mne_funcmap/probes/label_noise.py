@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ..permutation import label_recordings
-from ..resampling import describe
+from ..evaluation.permutation import label_recordings
+from ..evaluation.resampling import describe
 from .changed_training import (
     count_subjects,
     cross_val_changes,

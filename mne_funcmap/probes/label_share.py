@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..resampling import compare_models
+from ..evaluation.resampling import compare_models
 from .changed_training import (
     count_subjects,
     cross_val_changes,

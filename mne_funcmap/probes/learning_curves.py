@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from mne import BaseEpochs
 
-from ..folds import make_folds
-from ..permutation import label_recordings
-from ..recordings import crop_copy, list_channels, pick_channels
-from ..resampling import describe
-from ..signals import read_signals
+from ..evaluation.folds import make_folds
+from ..evaluation.permutation import label_recordings
+from ..evaluation.resampling import describe
+from ..recordings.channels import crop_copy, list_channels, pick_channels
+from ..recordings.signals import read_signals
 from .changed_training import (
     count_subjects,
     cross_val_changes,

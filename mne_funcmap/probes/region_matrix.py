@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
-from ..default_models import make_embedders
-from ..folds import make_folds
-from ..recordings import list_channels
-from ..resampling import weigh_subjects
+from ..evaluation.default_models import make_embedders
+from ..evaluation.folds import make_folds
+from ..evaluation.resampling import weigh_subjects
+from ..recordings.channels import list_channels
 from ..subjects import shorten_list
 from .embeddings import embed_held_out
 from .mantel import MIN_ITEMS, check_matrix, correlate_pairs, list_pairs, mantel_test

@@ -5,10 +5,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from ..baselines import SpectralClassifier
+from ..baselines.classifiers import SpectralClassifier
 from ..embedder import FunctionalEmbedder
-from ..folds import make_folds
-from ..recordings import list_channels
+from ..evaluation.folds import make_folds
+from ..recordings.channels import list_channels
 from ..splits import get_sessions
 from .embeddings import annotate, embed_held_out, make_transformers
 from .predictions import read_regions, score_regions

@@ -5,11 +5,11 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from ..baselines import SpectralClassifier
+from ..baselines.classifiers import SpectralClassifier
 from ..embedder import FunctionalEmbedder
-from ..folds import make_folds
-from ..recordings import crop_copy, list_channels
-from ..segments import cut_segments
+from ..evaluation.folds import make_folds
+from ..recordings.channels import crop_copy, list_channels
+from ..recordings.segments import cut_segments
 from ..subjects import describe
 from .embeddings import annotate, embed_held_out, make_transformers
 from .predictions import read_regions, score_regions

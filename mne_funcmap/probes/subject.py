@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from ..folds import make_folds
+from ..evaluation.folds import make_folds
+from ..evaluation.metrics import balanced_accuracy
+from ..evaluation.resampling import compare_models, weigh_subjects
 from ..identity import RegionIdentity
-from ..metrics import balanced_accuracy
-from ..recordings import list_channels
-from ..resampling import compare_models, weigh_subjects
+from ..recordings.channels import list_channels
 from ..splits import number_parts
 from .embeddings import annotate, embed_held_out, make_transformers
 

@@ -8,10 +8,10 @@ from sklearn.metrics import pairwise_distances, silhouette_samples
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import check_random_state
 
-from ..folds import make_folds
-from ..metrics import balanced_accuracy
-from ..recordings import list_channels
-from ..resampling import describe, weigh_subjects
+from ..evaluation.folds import make_folds
+from ..evaluation.metrics import balanced_accuracy
+from ..evaluation.resampling import describe, weigh_subjects
+from ..recordings.channels import list_channels
 from ..subjects import shorten_list
 from .alignment import embed_aligned
 from .embeddings import annotate, make_transformers

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
-from ..folds import make_folds
-from ..permutation import label_recordings
-from ..recordings import list_channels
-from ..resampling import describe, weigh_subjects
+from ..evaluation.folds import make_folds
+from ..evaluation.permutation import label_recordings
+from ..evaluation.resampling import describe, weigh_subjects
+from ..recordings.channels import list_channels
 
 MEASURES = ("average_precision", "precision_at_1", "auc")
 

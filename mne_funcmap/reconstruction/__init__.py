@@ -1,0 +1,1 @@
+"""What reconstructors are made of: moments, networks, adaptation, files."""
