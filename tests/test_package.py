@@ -8,7 +8,7 @@ import pytest
 from numpydoc.validate import validate
 
 import mne_funcmap as mf
-from mne_funcmap import probes
+from mne_funcmap import baselines, evaluation, probes
 
 IGNORED = {
     "ES01",  # a summary can say it all
@@ -50,7 +50,13 @@ def list_methods(cls):
 
 
 PUBLIC = [(mf, name) for name in mf.__all__]
-PUBLIC += [(probes, name) for name in probes.__all__]
+PUBLIC += [
+    (module, name)
+    for module in (baselines, evaluation, probes)
+    for name in module.__all__
+    # the last has the parameters of its base class
+    if not hasattr(mf, name) and name != "UntrainedEmbedder"
+]
 
 
 @pytest.mark.parametrize(("module", "name"), PUBLIC)

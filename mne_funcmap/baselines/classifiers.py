@@ -263,7 +263,13 @@ class UntrainedEmbedder(FunctionalEmbedder):
     """
 
     def make_segment_embedder(self):
-        """Make what embeds segments, with random weights."""
+        """Make what embeds segments, with random weights.
+
+        Returns
+        -------
+        segment_embedder : SegmentEmbedder
+            Unfitted.
+        """
         embedder = super().make_segment_embedder()
         return _UntrainedSegmentEmbedder(**embedder.get_params(deep=False))
 

@@ -81,9 +81,9 @@ def compare_identities(
     -------
     frame : pandas.DataFrame
         One row for each model and withheld channel: what
-        :meth:`MaskedRegionReconstructor.evaluate` gives, with model and fold. Default
-        models that do not apply, such as anatomy without positions, are not in it;
-        ``frame.attrs["left_out"]`` tells why.
+        :meth:`~mne_funcmap.MaskedRegionReconstructor.evaluate` gives, with model and
+        fold. Default models that do not apply, such as anatomy without positions, are
+        not in it; ``frame.attrs["left_out"]`` tells why.
     summary : pandas.DataFrame
         One row for each model, as by
         :func:`~mne_funcmap.evaluation.summarize_reconstruction`.
@@ -162,11 +162,13 @@ def cross_val_reconstruct(
         Name and unfitted reconstructor.
     X : list of mne.io.Raw
         The recordings, with regions.
-    groups, cv, seconds, bands, memory, n_jobs : object
+    groups, cv, seconds, bands : object
         As for :func:`~mne_funcmap.compare_identities`. Without subject ids, groups
         count as subjects.
     optional : sequence of str
         Models that are left out if they do not apply.
+    memory, n_jobs : object
+        As for :func:`~mne_funcmap.compare_identities`.
 
     Returns
     -------

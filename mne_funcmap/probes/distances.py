@@ -94,7 +94,7 @@ def probe_distances(
 
     See Also
     --------
-    mne_funcmap.probes.region_matrix.probe_region_matrix : The same between regions.
+    mne_funcmap.probes.probe_region_matrix : The same between regions.
 
     Notes
     -----

@@ -83,7 +83,7 @@ def probe_region_matrix(
 
     See Also
     --------
-    mne_funcmap.probes.mantel.mantel_test : The test.
+    mne_funcmap.probes.mantel_test : The test.
 
     Notes
     -----

@@ -157,7 +157,7 @@ def probe_session_similarity(
     frame : pandas.DataFrame
         One row for each model and pair of sessions that a subject has: model, session,
         other_session; and the similarities, retrieval, chance and n_subjects as by
-        :func:`~mne_funcmap.probes.stability.probe_stability`, of whole channels.
+        :func:`~mne_funcmap.probes.probe_stability`, of whole channels.
 
     Raises
     ------

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-found = json.loads(Path("benchmarks.json").read_text())["scale"]
+found = json.loads(Path("../benchmarks.json").read_text())["scale"]
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
 for task in dict.fromkeys(one["task"] for one in found):
     for preload, style in ((False, "o-"), (True, "x--")):
