@@ -165,7 +165,7 @@ def draw_figures(findings):
     """
     import matplotlib as mpl
 
-    from . import viz
+    from .. import viz
 
     frame, summary = findings.frame, findings.summary
     first = summary["model"].iloc[0]
