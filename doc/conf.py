@@ -21,6 +21,7 @@ extensions = [
 ]
 exclude_patterns = ["_build"]
 nitpicky = True  # a reference within the package that leads nowhere is an error
+nitpick_ignore_regex = [("py:.*", r"(scipy|sklearn|skorch|torch|numpy|pandas)\..*")]
 templates_path = ["_templates"]
 bibtex_bibfiles = ["references.bib"]
 copybutton_exclude = ".linenos, .gp, .go"
@@ -49,13 +50,15 @@ sphinx_gallery_conf = {
 }
 
 
-def skip_requests(app, what, name, obj, skip, options):
-    """Leave out scikit-learn's methods for metadata, whose links lead nowhere here."""
-    return True if name.startswith("set_") and name.endswith("_request") else None
+def skip_inherited(app, what, name, obj, skip, options):
+    """Leave out scikit-learn's plumbing, whose links lead nowhere here."""
+    plumbing = {"get_metadata_routing", "set_output"}
+    return True if name in plumbing or name.endswith("_request") else None
 
 
 def link_to_mne(app, env, node, contnode):
     """Link to the documentation of MNE, without its inventory: builds are offline."""
+    target = node.get("reftarget", "")
     target = node.get("reftarget", "")
     if not target.startswith("mne."):
         return None
@@ -69,4 +72,4 @@ def link_to_mne(app, env, node, contnode):
 def setup(app):
     """Connect to Sphinx."""
     app.connect("missing-reference", link_to_mne)
-    app.connect("autodoc-skip-member", skip_requests)
+    app.connect("autodoc-skip-member", skip_inherited)
