@@ -59,7 +59,6 @@ def skip_inherited(app, what, name, obj, skip, options):
 def link_to_mne(app, env, node, contnode):
     """Link to the documentation of MNE, without its inventory: builds are offline."""
     target = node.get("reftarget", "")
-    target = node.get("reftarget", "")
     if not target.startswith("mne."):
         return None
     page, anchor = target, ""
