@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "simulation.simulate": ["simulate_recordings"],
         "splits": ["cut_blocks", "cut_channels", "get_sessions"],
         "subjects": ["get_subjects"],
+        "system": ["sys_info"],
         "viz": ["plot_embedding"],
     },
 )

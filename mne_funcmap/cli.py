@@ -93,6 +93,25 @@ def run_report(args):
     return 0
 
 
+def run_sys_info(args):
+    """Print what a bug report needs.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        The arguments of the command ``sys-info``.
+
+    Returns
+    -------
+    status : int
+        0.
+    """
+    from .system import sys_info
+
+    sys_info()
+    return 0
+
+
 def _find(recordings, reconstruct, args):
     """Compute the tables, and print the main ones."""
     from .evaluation.default_models import make_embedders
@@ -216,6 +235,8 @@ def _make_parser():
     )
     for command in (demo, report):
         _add_common(command)
+    info = commands.add_parser("sys-info", help="versions and devices, for bug reports")
+    info.set_defaults(run=run_sys_info)
     return parser
 
 

@@ -12,9 +12,11 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .embedding.region_classifier import MEMORY_CONSTRAINT
+from .fitted import describe_training
 from .identity_union import counts_channels, make_identity
 from .nets.mixing import FilterBank, LinearPath
 from .nets.precision import PRECISIONS
+from .progress import VERBOSE_CONSTRAINT, track, verbose_method
 from .reconstruction.adaptation import N_PARTS
 from .reconstruction.cohort import Cohort
 from .reconstruction.files import (
@@ -135,6 +137,8 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         are refused.
     random_state : int | RandomState | None
         Seed. The same seed gives the same numbers on the CPU.
+    verbose : bool | str | int | None
+        As for `SegmentEmbedder`.
 
     Attributes
     ----------
@@ -157,6 +161,10 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         Number of epochs that ``net_`` was trained for.
     sfreq_, n_times_ : float, int
         Sampling rate in Hz and number of samples of a window.
+    n_recordings_, n_subjects_, n_channels_ : int
+        Numbers of recordings and subjects, and of channels that were trained on.
+    n_seconds_ : float
+        Seconds of all training recordings.
 
     See Also
     --------
@@ -231,6 +239,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         "callbacks": [list, None],
         "net_params": [dict, None],
         "random_state": ["random_state"],
+        "verbose": VERBOSE_CONSTRAINT,
     }
 
     def __init__(
@@ -256,6 +265,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         callbacks=None,
         net_params=None,
         random_state=0,
+        verbose=None,
     ):
         self.identity = identity
         self.target_regions = target_regions
@@ -277,7 +287,9 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         self.callbacks = callbacks
         self.net_params = net_params
         self.random_state = random_state
+        self.verbose = verbose
 
+    @verbose_method
     def adapt(self, X):
         """Adapt to seconds of new recordings.
 
@@ -317,6 +329,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         adapted.adapted_ = self.adapted_ | set(new)
         return adapted
 
+    @verbose_method
     def transform(self, X, reference=None):
         """Return features of windows for a downstream decoder.
 
@@ -349,7 +362,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         return [
             self._extract(recording, index, channels, study)
             for index, (recording, study) in enumerate(
-                zip(recordings, studies, strict=True)
+                zip(recordings, track(studies, "recordings"), strict=True)
             )
         ]
 
@@ -375,6 +388,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         """The training curve."""
         return self.net_.history
 
+    @verbose_method
     def add_region(self, X, region, n_channels=1):
         """Add virtual channels of a region that was not recorded.
 
@@ -418,7 +432,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         return [
             self._add_virtual(recording, index, channels, study, region, identity)
             for index, (recording, study) in enumerate(
-                zip(recordings, studies, strict=True)
+                zip(recordings, track(studies, "recordings"), strict=True)
             )
         ]
 
@@ -522,6 +536,13 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         )
         settings = self._make_settings(seed)
         self._keep(train_networks(self.architecture, task, settings))
+
+    def _list_trained(self):
+        """Return how the training went."""
+        alone = "linear" if self.architecture == "mixed" else "transformer"
+        name = alone if self.residual_net_ is None else "mixed"
+        score = self.valid_r_.get(name)
+        return describe_training(self.n_epochs_, "valid_r", score)
 
     def _make_settings(self, seed):
         """Return how networks are made and trained."""

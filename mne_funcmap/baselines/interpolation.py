@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from scipy.spatial.distance import cdist
 
+from ..progress import track
 from ..reconstruction.moments import join_parts
 from ..reconstruction.studies import group_studies
 from ..recordings.channels import list_channels
@@ -144,7 +145,8 @@ class DistanceGaussianProcess(_PositionBaseline):
         scales = LENGTH_SCALES if self.length_scale is None else [self.length_scale]
         noises = NOISES if self.noise is None else [self.noise]
         self.length_scale_, self.noise_ = max(
-            product(scales, noises), key=lambda params: _score_krige(cases, *params)
+            track([*product(scales, noises)], "settings"),
+            key=lambda params: _score_krige(cases, *params),
         )
         self.known_ = group_studies(replace(study, parts=()) for study in studies)
 

@@ -21,7 +21,8 @@ def pack_embedder(embedder):
     tensors : dict of str to torch.Tensor
         The weights and the references of the read-out.
     """
-    params = embedder.get_params() | {"callbacks": None, "memory": None}
+    of_place = {"callbacks": None, "memory": None, "verbose": None}
+    params = embedder.get_params() | of_place
     check_params(params)
     header = {
         "params": params,

@@ -1,6 +1,7 @@
 """What estimators that tell the region of a channel have in common."""
 
 from os import PathLike
+from time import perf_counter
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -8,6 +9,8 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 
 from ..evaluation.metrics import balanced_accuracy
+from ..fitted import FittedOnRecordings, tell_input
+from ..progress import verbose_method
 from ..recordings.channels import (
     check_all_named,
     check_recordings,
@@ -19,7 +22,7 @@ from ..recordings.segments import open_segments
 MEMORY_CONSTRAINT = {"memory": [str, PathLike, HasMethods(["cache"]), None]}
 
 
-class RegionClassifier(BaseEstimator):
+class RegionClassifier(FittedOnRecordings, BaseEstimator):
     """Base of classifiers of channels: recordings in, regions out.
 
     Subclasses have the parameters ``duration``, ``picks`` and ``memory``, and say how
@@ -30,6 +33,7 @@ class RegionClassifier(BaseEstimator):
     normalize = False
     _WITHOUT_REGIONS = ""  # what can be done then
 
+    @verbose_method
     def fit(self, X, y=None):
         """Learn the regions of channels.
 
@@ -54,6 +58,7 @@ class RegionClassifier(BaseEstimator):
             If rates or lengths differ, fewer than two regions are known, or a good
             channel has no usable segment.
         """
+        begin = perf_counter()
         self._validate_params()
         recordings = check_recordings(X)
         if y is None:
@@ -61,7 +66,10 @@ class RegionClassifier(BaseEstimator):
         source = self._open_like(recordings, y=y)
         self.classes_ = self._find_classes(source.channels)
         self.n_times_, self.sfreq_ = source.n_times, source.sfreq
+        tell_input(self, recordings, source.channels)
         self._learn(source)
+        self._remember(recordings, source.channels, self._find_used(source.channels))
+        self._tell_fitted(perf_counter() - begin)
         return self
 
     def predict(self, X):
@@ -79,6 +87,7 @@ class RegionClassifier(BaseEstimator):
         """
         return [self.classes_[p.argmax(axis=1)] for p in self.predict_proba(X)]
 
+    @verbose_method
     def predict_proba(self, X):
         """Predict how probable each region is for each channel.
 
@@ -95,6 +104,7 @@ class RegionClassifier(BaseEstimator):
         source = self._open(X)
         return split_channels(self._predict(source), source.channels)
 
+    @verbose_method
     def predict_segments(self, X):
         """Predict the region of every segment by itself.
 
@@ -116,6 +126,7 @@ class RegionClassifier(BaseEstimator):
         columns = {"onset": found.onset, "predicted": predicted}
         return make_frame(source.channels, found.channel, **columns)
 
+    @verbose_method
     def score(self, X, y=None):
         """Return the balanced accuracy over the channels whose region is known.
 
@@ -163,6 +174,13 @@ class RegionClassifier(BaseEstimator):
                 "other regions."
             )
         return classes
+
+    def _find_used(self, channels):
+        """Return which channels are trained on, (n_channels,)."""
+        return channels.has_region
+
+    def _get_regions(self):
+        return self.classes_
 
     def _open(self, X, y=None):
         """Prepare to cut recordings as those of the training were."""

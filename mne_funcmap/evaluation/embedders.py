@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from ..progress import log_level, tell
 from ..recordings.channels import list_channels
 from .clusters import measure_clusters
 from .default_models import list_baselines, make_embedders
@@ -12,6 +13,7 @@ from .resampling import compare_models, describe, weigh_subjects
 CHANNEL = ["subject", "recording", "ch_name"]
 
 
+@log_level
 def compare_embedders(
     X,
     models=None,
@@ -25,6 +27,7 @@ def compare_embedders(
     n_jobs=None,
     n_resamples=10_000,
     random_state=0,
+    verbose=None,
 ):
     """Compare models that tell the region of a channel, on the same folds.
 
@@ -61,6 +64,8 @@ def compare_embedders(
         Number of times that subjects are drawn with replacement.
     random_state : int | RandomState | None
         Seed of the draws, and of the default models.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python; False hides the progress bar too.
 
     Returns
     -------
@@ -104,7 +109,15 @@ def compare_embedders(
     if baselines is None:
         baselines = list_baselines(models)
     frame = cross_val_regions(
-        models, X, y=y, groups=groups, cv=cv, picks=picks, memory=memory, n_jobs=n_jobs
+        models,
+        X,
+        y=y,
+        groups=groups,
+        cv=cv,
+        picks=picks,
+        memory=memory,
+        n_jobs=n_jobs,
+        verbose=verbose,
     )
     summary = summarize(
         frame, baselines=baselines, n_resamples=n_resamples, random_state=random_state
@@ -113,8 +126,18 @@ def compare_embedders(
     return frame, summary
 
 
+@log_level
 def cross_val_regions(
-    estimators, X, *, y=None, groups=None, cv=None, picks=None, memory=None, n_jobs=None
+    estimators,
+    X,
+    *,
+    y=None,
+    groups=None,
+    cv=None,
+    picks=None,
+    memory=None,
+    n_jobs=None,
+    verbose=None,
 ):
     """Predict the regions of channels that were not trained on.
 
@@ -126,6 +149,8 @@ def cross_val_regions(
         The recordings, with regions.
     y, groups, cv, picks, memory, n_jobs : object
         As for :func:`~mne_funcmap.compare_embedders`.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python; False hides the progress bar too.
 
     Returns
     -------
@@ -142,6 +167,7 @@ def cross_val_regions(
     tasks = [
         (estimators[name], *split) for name in estimators for split in folds.splits
     ]
+    tell(folds.describe(len(estimators)), verbose)
     results = folds.run(_predict_fold, tasks, n_jobs=n_jobs, title="models x folds")
     names = [(name, fold) for name in estimators for fold in range(len(folds.splits))]
     frames = [

@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
-from mne.utils import ProgressBar
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, check_cv
 
 from .. import __version__
+from ..progress import track
 from ..recordings.channels import check_recordings
 from ..recordings.keeping import (
     features_kept,
@@ -57,6 +57,11 @@ class Folds:
         labels = None if self.y is None else [self.y[row] for row in rows]
         return [self.recordings[row] for row in rows], labels
 
+    def describe(self, n_models):
+        """Return how many recordings, folds and models there are, in words."""
+        n_folds = len(self.splits)
+        return f"{len(self.recordings)} recordings, {n_folds} folds, {n_models} models"
+
     def run(self, function, tasks, *, n_jobs=None, title=""):
         """Compute something for tasks, and show how far it is.
 
@@ -87,14 +92,7 @@ class Folds:
             results = Parallel(n_jobs=n_jobs, return_as="generator")(
                 delayed(_run)(self, features, signals, function, task) for task in tasks
             )
-            progress = ProgressBar(
-                results,
-                max_value=len(tasks),
-                mesg=title,
-                which_tqdm="tqdm",
-                mininterval=0.5,
-            )
-            return list(progress)
+            return list(track(results, title, len(tasks)))
 
     def fit(self, estimator, train):
         """Train a copy of an estimator, or return the one that was kept.

@@ -6,6 +6,7 @@ from mne.io import BaseRaw
 from mne.utils import logger
 from sklearn.base import clone
 
+from ..progress import log_level, tell
 from ..recordings.channels import crop_copy
 from ..subjects import get_subject
 from .default_models import (
@@ -21,6 +22,7 @@ SECONDS = 10.0  # of each recording held out that tell what its channels are
 CHUNK = 200  # draws at a time
 
 
+@log_level
 def compare_identities(
     X,
     identities=None,
@@ -35,6 +37,7 @@ def compare_identities(
     n_jobs=None,
     n_resamples=2000,
     random_state=0,
+    verbose=None,
 ):
     """Compare identities of channels, and plain baselines, in reconstruction.
 
@@ -76,6 +79,8 @@ def compare_identities(
         Number of times that subjects are drawn with replacement.
     random_state : int | RandomState | None
         Seed of the draws, and of the reconstructors.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python; False hides the progress bar too.
 
     Returns
     -------
@@ -128,6 +133,7 @@ def compare_identities(
         optional=optional,
         memory=memory,
         n_jobs=n_jobs,
+        verbose=verbose,
     )
     if baselines is None:
         found = set(frame["model"])
@@ -140,6 +146,7 @@ def compare_identities(
     return frame, summary
 
 
+@log_level
 def cross_val_reconstruct(
     estimators,
     X,
@@ -151,6 +158,7 @@ def cross_val_reconstruct(
     optional=(),
     memory=None,
     n_jobs=None,
+    verbose=None,
 ):
     """Reconstruct every region of recordings that were not trained on.
 
@@ -171,6 +179,8 @@ def cross_val_reconstruct(
         Models that are left out if they do not apply.
     memory, n_jobs : object
         As for :func:`~mne_funcmap.compare_identities`.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python; False hides the progress bar too.
 
     Returns
     -------
@@ -190,6 +200,7 @@ def cross_val_reconstruct(
         for name in estimators
         for split in folds.splits
     ]
+    tell(folds.describe(len(estimators)), verbose)
     results = folds.run(_score_fold, tasks, n_jobs=n_jobs, title="models x folds")
     left_out = {
         name: found

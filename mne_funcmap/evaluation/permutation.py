@@ -5,12 +5,14 @@ from dataclasses import replace
 import numpy as np
 from sklearn.utils import check_random_state
 
+from ..progress import log_level
 from ..recordings.channels import list_channels
 from .embedders import find_predicted
 from .folds import make_folds
 from .metrics import balanced_accuracy
 
 
+@log_level
 def permutation_test(
     estimator,
     X,
@@ -23,6 +25,7 @@ def permutation_test(
     memory=None,
     n_jobs=None,
     random_state=0,
+    verbose=None,
 ):
     """Test whether a model tells regions apart better than chance.
 
@@ -53,6 +56,8 @@ def permutation_test(
         Number of folds and permutations that are computed in parallel.
     random_state : int | RandomState | None
         Seed of the permutations.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python; False hides the progress bar too.
 
     Returns
     -------

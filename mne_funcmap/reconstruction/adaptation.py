@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..progress import track
 from .moments import join_parts, score_moments
 
 MIN_PRECISION = 0.005  # seconds; less is lost beside the data in single precision
@@ -193,7 +194,7 @@ def learn_prior(
     slow = {"params": prior.compare.parameters(), "lr": lr / 20}
     optimizer = torch.optim.Adam([slow, {"params": [prior.log_precision]}], lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
-    for _ in range(n_steps):
+    for _ in track(range(n_steps), "steps of learning to adapt"):
         drawn = rng.integers(n_cases, size=min(n_drawn, n_cases))
         cases = [find_case(number) for number in drawn.tolist()]
         n_channels = sum(is_target.sum() for _, is_target, _ in cases)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..nets.mixing import FilterBank
+from ..progress import track
 from ..recordings.channels import Channels
 from ..recordings.pieces import crop_training_pieces
 from ..recordings.storage import RowFile
@@ -111,7 +112,7 @@ class Cohort:
                 bank=self.bank,
                 store=self.store,
             )
-            for index, recording in enumerate(self.recordings)
+            for index, recording in enumerate(track(self.recordings, "recordings"))
         ]
         studies, windows = map(list, zip(*found, strict=True))
         return studies, windows

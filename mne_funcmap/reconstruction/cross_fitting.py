@@ -6,6 +6,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GroupKFold
 
+from ..progress import track
 from ..recordings.channels import pick_channels
 from ..subjects import describe, shorten_list
 
@@ -53,7 +54,8 @@ def cross_fit(identity, X, groups, pieces, owner, picks=None):
     if frozen or not getattr(identity, "learns", True) or n_groups < 3:
         return identities
     crossed = list(identities)
-    for train, test in GroupKFold(min(N_FOLDS, n_groups)).split(X, groups=groups):
+    splits = list(GroupKFold(min(N_FOLDS, n_groups)).split(X, groups=groups))
+    for train, test in track(splits, "identities of training channels, folds"):
         part = clone(identity).fit([X[index] for index in train])
         known = np.flatnonzero(np.isin(owner, train))
         found = part.transform([pieces[index] for index in known])

@@ -39,8 +39,8 @@ def pack_reconstructor(rec):
     tensors : dict of str to torch.Tensor
         Weights, identities of regions, and what was adapted to.
     """
-    of_place = {"callbacks": None, "memory": None, "identity": "none"}
-    params = rec.get_params(deep=False) | of_place
+    of_place = {"callbacks": None, "memory": None, "verbose": None}
+    params = rec.get_params(deep=False) | of_place | {"identity": "none"}
     if rec.target_regions is not None:
         params["target_regions"] = [str(region) for region in rec.target_regions]
     check_params(params)

@@ -5,6 +5,7 @@ and written into copies or compared with the truth.
 """
 
 from dataclasses import replace
+from time import perf_counter
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ..evaluation.band_measures import check_bands
+from ..fitted import FittedOnRecordings, tell_input
+from ..progress import track, verbose_method
 from ..recordings.channels import (
     check_all_named,
     check_recordings,
@@ -45,7 +48,7 @@ from .studies import append_studies, find_channels, study_recording
 CHUNK = 256  # windows predicted at a time
 
 
-class RegionReconstructor(BaseEstimator):
+class RegionReconstructor(FittedOnRecordings, BaseEstimator):
     """Base of what predicts the channels of a withheld region from the others.
 
     Subclasses have the parameters ``window``, ``identity_duration`` and ``picks``, and
@@ -54,6 +57,7 @@ class RegionReconstructor(BaseEstimator):
 
     query = "channel"
 
+    @verbose_method
     def fit(self, X, y=None):
         """Learn from recordings with regions.
 
@@ -79,11 +83,13 @@ class RegionReconstructor(BaseEstimator):
             If rates differ, fewer than two regions are known, or a recording has
             nothing usable that is long enough.
         """
+        begin = perf_counter()
         self._validate_params()
         recordings = self._check(X, y)
         warn_unknown_subjects(recordings)
         if y is None:
             check_all_named(recordings, self.picks)
+        tell_input(self, recordings, list_channels(recordings, picks=self.picks))
         recordings = drop_unlabelled(recordings, self.picks)
         channels = list_channels(recordings, picks=self.picks)
         self.regions_ = find_training_regions(channels)
@@ -93,8 +99,11 @@ class RegionReconstructor(BaseEstimator):
         self.is_fitted_ = False
         self._learn(recordings, channels)
         self.is_fitted_ = True
+        self._remember(recordings, channels, channels.has_region)
+        self._tell_fitted(perf_counter() - begin)
         return self
 
+    @verbose_method
     def predict(self, X, regions=None, reference=None):
         """Predict the channels of each region from the other regions.
 
@@ -127,6 +136,7 @@ class RegionReconstructor(BaseEstimator):
             write_prediction(copies[found.index], found)
         return copies
 
+    @verbose_method
     def evaluate(self, X, y=None, reference=None, regions=None, bands=None):
         """Compare the prediction of every withheld channel with the truth.
 
@@ -221,6 +231,9 @@ class RegionReconstructor(BaseEstimator):
         check_all_labelled(recordings, list_channels(recordings, picks=self.picks))
         return recordings
 
+    def _get_regions(self):
+        return self.regions_
+
     def _identify(self, recordings):
         """Return the identities of channels, a list of (n_channels, n_components)."""
         channels = list_channels(recordings, picks=self.picks)
@@ -241,7 +254,11 @@ class RegionReconstructor(BaseEstimator):
                 n_parts=n_parts,
             )
             for index, (recording, identity) in enumerate(
-                zip(recordings, self._identify(recordings), strict=True)
+                track(
+                    zip(recordings, self._identify(recordings), strict=True),
+                    "recordings",
+                    len(recordings),
+                )
             )
         ]
 
@@ -362,7 +379,7 @@ class RegionReconstructor(BaseEstimator):
                 for index, of_one in enumerate(asked)
             ]
             studies, ends = self._study_before(recordings, names, reference, hidden)
-            for index, study in enumerate(studies):
+            for index, study in enumerate(track(studies, "recordings")):
                 if asked[index]:
                     yield from self._reconstruct_one(
                         recordings[index],

@@ -11,6 +11,7 @@ import torch
 
 from .. import __version__
 from ..embedding.context import pool, share_power
+from ..progress import track
 from .keeping import fingerprint_signals, open_file, open_memory
 from .storage import StoredRows, join_stored
 
@@ -107,7 +108,9 @@ def collect_units(source, measure, divide, *, finish=None, memory=None, stored=F
     """
     file = open_file(memory) if stored else None
     parts = []
-    for index, measured in enumerate(_measure_recordings(source, measure, memory)):
+    found = _measure_recordings(source, measure, memory)
+    found = track(found, "recordings", len(source.recordings))
+    for index, measured in enumerate(found):
         rows = source.channels.find_rows(index)
         if divide is None:
             unit = np.arange(len(measured.channel))

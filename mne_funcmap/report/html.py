@@ -8,6 +8,7 @@ from io import BytesIO
 import mne
 
 from ..evaluation.clusters import list_components
+from ..progress import log_level
 from ..report import methods_text, tables
 from .findings import collect_findings
 
@@ -23,6 +24,7 @@ PACKAGES = ("mne", "scikit-learn", "torch", "skorch", "numpy", "scipy", "pandas"
 DPI = 110
 
 
+@log_level
 def make_report(
     X,
     *,
@@ -37,6 +39,7 @@ def make_report(
     n_jobs=None,
     random_state=0,
     title="Functional maps of recordings",
+    verbose=None,
 ):
     """Answer what works on some recordings, how well, and how sure that is.
 
@@ -74,6 +77,8 @@ def make_report(
         Seed of all.
     title : str
         The title.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python; False hides the progress bar too.
 
     Returns
     -------

@@ -6,6 +6,7 @@ import mne
 import numpy as np
 from sklearn.utils._param_validation import Interval, validate_params
 
+from ..progress import track
 from ..regions import set_regions
 from .cohort import HIGHEST_FREQUENCY, REGIONS, draw_cohort
 from .rhythms import mix_latents, pink_noise, rhythms_variance, simulate_rhythms
@@ -186,7 +187,7 @@ def simulate_recordings(
         random_polarity=random_polarity,
     )
     recordings = []
-    for session in sessions:
+    for session in track(sessions, "recordings"):
         signals = _simulate_session(
             session,
             round(duration * sfreq),

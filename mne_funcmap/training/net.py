@@ -1,6 +1,7 @@
 """The skorch net of all estimators: how a step is shared, and what it waits for."""
 
 from inspect import signature
+from operator import length_hint
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ from skorch import NeuralNet
 from skorch.dataset import get_len
 from torch import nn
 
+from ..progress import Progress
 from .processes import (
     agree,
     choose_share,
@@ -69,6 +71,15 @@ class TrainingNet(NeuralNet):
         self._share_state()
         super().on_epoch_end(net, **kwargs)
 
+    def fit_loop(self, X, y=None, epochs=None, **kwargs):
+        """Train for epochs, and show how far it is."""
+        with Progress("epochs of training, at most", epochs or self.max_epochs) as bar:
+            self._bar = bar
+            try:
+                return super().fit_loop(X, y, epochs, **kwargs)
+            finally:
+                del self._bar
+
     def initialize_module(self):
         """Make the module; processes on GPUs normalise batches together."""
         super().initialize_module()
@@ -119,7 +130,7 @@ class TrainingNet(NeuralNet):
         """Compute an epoch; on a GPU, losses are read at its end, since that waits."""
         if iterator is None:
             return
-        losses = []
+        losses, n_batches = [], length_hint(iterator)
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
@@ -128,6 +139,8 @@ class TrainingNet(NeuralNet):
                 self.history.record_batch(f"{prefix}_loss", losses[-1].item())
             self.history.record_batch(f"{prefix}_batch_size", get_len(batch[0]))
             self.notify("on_batch_end", batch=batch, training=training, **step)
+            if training and n_batches:
+                self._bar.advance(1 / n_batches)
         if losses and (self._is_on_cuda or self._is_shared):
             batches = self.history[-1]["batches"][-len(losses) :]
             for of_batch, loss in zip(batches, self._read_losses(losses), strict=True):

@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state
 from skorch import NeuralNet
 from torch import nn
 
+from ..progress import track
 from .processes import agree, find_device
 
 CHUNK = 4096  # rows that are averaged at a time
@@ -253,6 +254,6 @@ def apply_in_chunks(function, values, *, device, chunk=32):
     with torch.no_grad():
         pieces = [
             function(torch.as_tensor(values[at : at + chunk]).to(device)).cpu()
-            for at in range(0, len(values), chunk)
+            for at in track(range(0, len(values), chunk), "batches of segments")
         ]
         return torch.cat(pieces)
