@@ -51,9 +51,9 @@ def compare_identities(
         The recordings, with regions; filtered and resampled to what is to be
         predicted, as by `RecordingPreprocessor`.
     identities : None | list of str | dict of str to object
-        Identities of :class:`~mne_funcmap.MaskedRegionReconstructor`: strings, or names and what
-        its ``identity`` may be, or unfitted reconstructors. None stands for functional
-        (also asked for by region), anatomical, random and none.
+        Identities of :class:`~mne_funcmap.MaskedRegionReconstructor`: strings, or names
+        and what its ``identity`` may be, or unfitted reconstructors. None stands for
+        functional (also asked for by region), anatomical, random and none.
     models : None | dict of str to estimator
         Further unfitted models with ``fit`` and ``evaluate``. None stands for the
         plain baselines: ridge regressions, fitted to the recording itself or pooled
