@@ -28,8 +28,8 @@ from torch import nn
 
 import mne_funcmap as mf
 from mne_funcmap.baselines import SpectralClassifier
+from mne_funcmap.embedding.metrics import balanced_accuracy
 from mne_funcmap.embedding.readout import BalancedNeighbors
-from mne_funcmap.evaluation.metrics import balanced_accuracy
 from mne_funcmap.nets.embedding import Embedding
 from mne_funcmap.nets.encoders import ENCODERS
 from mne_funcmap.recordings.segments import cut_segments

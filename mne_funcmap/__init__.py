@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "bids": ["read_recordings_bids"],
         "embedder": ["FunctionalEmbedder"],
         "evaluation": ["compare_embedders", "compare_identities"],
-        "identity_union": ["IdentityUnion"],
+        "identity": ["IdentityUnion"],
         "pooling": ["WindowPooler"],
         "reconstructor": ["MaskedRegionReconstructor"],
         "preprocessing": ["RecordingPreprocessor"],

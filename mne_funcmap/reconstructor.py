@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from .embedding.region_classifier import MEMORY_CONSTRAINT
 from .fitted import describe_training
-from .identity_union import counts_channels, make_identity
+from .identity.scaled import ScaledIdentity
+from .identity.union import counts_channels, make_identity
 from .nets.mixing import FilterBank, LinearPath
 from .nets.precision import PRECISIONS
 from .progress import VERBOSE_CONSTRAINT, track, verbose_method
@@ -29,6 +30,7 @@ from .reconstruction.files import (
     unpack_regions,
     unpack_studies,
 )
+from .reconstruction.holding_out import choose_split
 from .reconstruction.linear_fit import read_adapted_weights, read_weights
 from .reconstruction.networks import Task, train_networks
 from .reconstruction.predictions import mark_missing
@@ -39,7 +41,6 @@ from .reconstruction.predictors import (
 )
 from .reconstruction.region_reconstructor import RegionReconstructor
 from .reconstruction.region_summary import summarize_regions
-from .reconstruction.scaled_identity import ScaledIdentity
 from .reconstruction.settings import Settings
 from .reconstruction.studies import group_studies
 from .reconstruction.virtual import add_channels, find_centres, name_virtual
@@ -50,7 +51,6 @@ from .recordings.segments import RAW_DURATION
 from .recordings.signals import blame_channels, read_signals
 from .recordings.windows import cut_study
 from .subjects import describe, get_subjects, shorten_list
-from .training.holding_out import choose_split
 from .training.persistence import load_model, save_model
 from .training.runtime import draw_seed, move_net, resolve_device
 

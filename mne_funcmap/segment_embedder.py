@@ -16,6 +16,7 @@ from sklearn.utils.validation import (
 )
 from skorch.callbacks import EarlyStopping
 
+from .embedding.metrics import participation_ratio
 from .embedding.net import make_net, train_net
 from .embedding.training import (
     ReadOutScore,
@@ -25,7 +26,6 @@ from .embedding.training import (
     encode_labels,
     hold_out,
 )
-from .evaluation.metrics import participation_ratio
 from .fitted import FittedRepr, count, describe_training
 from .nets.encoders import ENCODERS
 from .nets.losses import LOSSES

@@ -20,9 +20,9 @@ from mne_funcmap.baselines import (
     SpectralClassifier,
     SupervisedNetwork,
 )
+from mne_funcmap.embedding.metrics import balanced_accuracy
 from mne_funcmap.evaluation import cross_val_regions, summarize
 from mne_funcmap.evaluation.identities import cross_val_reconstruct, split_begin
-from mne_funcmap.evaluation.metrics import balanced_accuracy
 from mne_funcmap.recordings.segments import cut_segments
 
 SFREQ = 100.0

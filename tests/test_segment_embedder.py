@@ -13,8 +13,8 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from mne_funcmap import SegmentEmbedder, simulate_recordings
+from mne_funcmap.embedding.metrics import balanced_accuracy, participation_ratio
 from mne_funcmap.embedding.readout import BalancedNeighbors
-from mne_funcmap.evaluation.metrics import balanced_accuracy, participation_ratio
 from mne_funcmap.nets.encoders import ENCODERS
 from mne_funcmap.nets.losses import PairwiseContrastiveLoss
 from mne_funcmap.recordings.segments import cut_segments

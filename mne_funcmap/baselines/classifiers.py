@@ -21,11 +21,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ..embedder import FunctionalEmbedder
+from ..embedding.metrics import balanced_accuracy
 from ..embedding.network_classifier import NetworkClassifier
 from ..embedding.readout import BalancedNeighbors
 from ..embedding.region_classifier import MEMORY_CONSTRAINT, RegionClassifier
 from ..embedding.training import Samples, encode_labels
-from ..evaluation.metrics import balanced_accuracy
 from ..nets.encoders import ENCODERS
 from ..recordings.measured import by_channel
 from ..recordings.storage import take_rows

@@ -8,7 +8,6 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 
-from ..evaluation.metrics import balanced_accuracy
 from ..fitted import FittedOnRecordings, tell_input
 from ..progress import verbose_method
 from ..recordings.channels import (
@@ -18,6 +17,7 @@ from ..recordings.channels import (
 )
 from ..recordings.measured import by_channel, collect_units
 from ..recordings.segments import open_segments
+from .metrics import balanced_accuracy
 
 MEMORY_CONSTRAINT = {"memory": [str, PathLike, HasMethods(["cache"]), None]}
 

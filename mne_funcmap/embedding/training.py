@@ -8,9 +8,9 @@ from sklearn.model_selection import GroupKFold
 from skorch.callbacks import Callback
 from torch.utils.data import DataLoader, Dataset
 
-from ..evaluation.metrics import balanced_accuracy
 from ..recordings.storage import StoredRows, take_rows
 from ..training.runtime import apply_in_chunks, check_trained, send
+from .metrics import balanced_accuracy
 from .readout import BalancedNeighbors
 
 MAX_CALIBRATION = 65_536  # samples from which the scale of features is taken

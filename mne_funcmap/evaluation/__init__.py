@@ -5,7 +5,6 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "band_measures": ["compute_coherence", "correlate_envelopes"],
         "clusters": ["measure_clusters"],
         "embedders": ["compare_embedders", "cross_val_regions", "summarize"],
         "identities": [

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 from sklearn.utils import check_random_state
 
+from ..embedding.metrics import balanced_accuracy
 from ..progress import log_level
 from ..recordings.channels import list_channels
 from .embedders import find_predicted
 from .folds import make_folds
-from .metrics import balanced_accuracy
 
 
 @log_level

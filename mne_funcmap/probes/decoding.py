@@ -9,9 +9,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from ..embedder import FunctionalEmbedder
+from ..embedding.metrics import balanced_accuracy
 from ..evaluation.embedders import summarize
 from ..evaluation.folds import make_folds
-from ..evaluation.metrics import balanced_accuracy
 from ..pooling import WindowPooler
 from ..progress import log_level
 from ..reconstructor import MaskedRegionReconstructor

@@ -8,7 +8,7 @@ import pandas as pd
 from ..baselines.classifiers import UntrainedEmbedder
 from ..embedder import FunctionalEmbedder
 from ..evaluation.clusters import list_components
-from ..identity import RegionIdentity
+from ..identity.vectors import RegionIdentity
 from ..recordings.channels import check_recordings, list_channels
 from ..recordings.labelled import read_labels
 from ..regions import replace_regions

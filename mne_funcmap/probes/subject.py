@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+from ..embedding.metrics import balanced_accuracy
 from ..evaluation.folds import make_folds
-from ..evaluation.metrics import balanced_accuracy
 from ..evaluation.resampling import compare_models, weigh_subjects
-from ..identity import RegionIdentity
+from ..identity.vectors import RegionIdentity
 from ..progress import log_level
 from ..recordings.channels import list_channels
 from ..splits import number_parts

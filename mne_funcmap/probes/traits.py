@@ -8,8 +8,8 @@ from sklearn.metrics import pairwise_distances, silhouette_samples
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import check_random_state
 
+from ..embedding.metrics import balanced_accuracy
 from ..evaluation.folds import make_folds
-from ..evaluation.metrics import balanced_accuracy
 from ..evaluation.resampling import describe, weigh_subjects
 from ..progress import log_level
 from ..recordings.channels import list_channels

@@ -6,8 +6,8 @@ from sklearn.frozen import FrozenEstimator
 
 from ..embedder import FunctionalEmbedder
 from ..embedding.files import pack_embedder, unpack_embedder
-from ..identity import IDENTITIES
-from ..identity_union import IdentityUnion
+from ..identity.union import IdentityUnion
+from ..identity.vectors import IDENTITIES
 from ..nets.mixing import LinearPath
 from ..nets.reconstruction import MixedTransformer, RegionTransformer
 from ..training.persistence import check_params

@@ -8,8 +8,8 @@ import torch
 from mne.utils import logger
 
 from ..nets.reconstruction import MixedTransformer, RegionTransformer
-from ..training.holding_out import split_studies, split_windows
 from .adaptation import WeightPrior
+from .holding_out import split_studies, split_windows
 from .linear_fit import LinearFit
 from .transformer_fit import WithheldWindows, score_windows, train_transformer
 from .withholding import WithheldRegions

@@ -7,9 +7,9 @@ import torch
 from mne import BaseEpochs
 from mne.utils import warn
 
-from ..evaluation.band_measures import measure_bands
 from ..recordings.signals import Signals, find_stretches
 from ..subjects import describe, shorten_list
+from .band_measures import measure_bands
 from .studies import Study
 
 NOT_PREDICTED = "BAD_not_predicted"

@@ -13,7 +13,6 @@ from mne.utils import warn
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ..evaluation.band_measures import check_bands
 from ..fitted import FittedOnRecordings, tell_input
 from ..progress import track, verbose_method
 from ..recordings.channels import (
@@ -37,6 +36,7 @@ from ..recordings.segments import find_segment_length
 from ..recordings.signals import blame_channels, cut_windows, find_windows, read_signals
 from ..regions import get_regions, replace_regions
 from ..subjects import describe, get_subject, shorten_list
+from .band_measures import check_bands
 from .predictions import (
     Prediction,
     blend_windows,

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from .. import __version__
-from ..embedding.context import pool, share_power
 from ..progress import track
+from .context import pool, share_power
 from .keeping import fingerprint_signals, open_file, open_memory
 from .storage import StoredRows, join_stored
 

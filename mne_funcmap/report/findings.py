@@ -8,13 +8,13 @@ import pandas as pd
 from mne.io import BaseRaw
 from sklearn.model_selection import GroupKFold
 
-from ..evaluation.band_measures import BANDS
 from ..evaluation.default_models import make_embedders, make_reconstructors
 from ..evaluation.embedders import compare_embedders
 from ..evaluation.folds import split_recordings
 from ..evaluation.identities import ADAPTED, SECONDS, compare_identities, split_begin
 from ..evaluation.permutation import permutation_test
 from ..preprocessing import RecordingPreprocessor
+from ..reconstruction.band_measures import BANDS
 from ..recordings.channels import check_recordings, find_subjects, list_channels
 from ..regions import get_regions
 from ..splits import get_sessions

@@ -8,9 +8,9 @@ from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 import mne_funcmap as mf
 from mne_funcmap.baselines import SpectralClassifier, UntrainedEmbedder
+from mne_funcmap.embedding.metrics import balanced_accuracy
 from mne_funcmap.evaluation import cross_val_regions, summarize
 from mne_funcmap.evaluation.folds import split_recordings
-from mne_funcmap.evaluation.metrics import balanced_accuracy
 
 REGIONS = np.array(["A", "B", "C"])
 

@@ -6,7 +6,7 @@ from sklearn.model_selection import GroupKFold
 
 import mne_funcmap as mf
 from mne_funcmap.baselines import SpectralClassifier
-from mne_funcmap.evaluation.metrics import balanced_accuracy
+from mne_funcmap.embedding.metrics import balanced_accuracy
 from mne_funcmap.probes.changed_training import number_channels, score_draws
 from mne_funcmap.probes.label_noise import mislabel_channels, probe_label_noise
 from mne_funcmap.recordings.channels import list_channels

@@ -15,7 +15,7 @@ from sklearn.frozen import FrozenEstimator
 import mne_funcmap as mf
 from mne_funcmap.embedder import FunctionalEmbedder
 from mne_funcmap.identity import RegionIdentity
-from mne_funcmap.identity_union import IdentityUnion
+from mne_funcmap.identity.union import IdentityUnion
 from mne_funcmap.reconstruction import networks
 from mne_funcmap.reconstructor import MaskedRegionReconstructor
 

@@ -3,14 +3,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from mne_funcmap.baselines import MeanPrediction, RecordingRidge
-from mne_funcmap.evaluation.band_measures import (
+from mne_funcmap.evaluation.identities import split_begin
+from mne_funcmap.reconstruction.band_measures import (
     BANDS,
     check_bands,
     compute_coherence,
     correlate_envelopes,
     measure_bands,
 )
-from mne_funcmap.evaluation.identities import split_begin
 from mne_funcmap.recordings.signals import find_stretches
 
 SFREQ = 100.0

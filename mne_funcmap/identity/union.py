@@ -5,9 +5,9 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .embedder import FunctionalEmbedder
-from .identity import IDENTITIES, ChannelIdentity
-from .reconstruction.cross_fitting import cross_fit
+from ..embedder import FunctionalEmbedder
+from .cross_fitting import cross_fit
+from .vectors import IDENTITIES, ChannelIdentity
 
 
 class IdentityUnion(TransformerMixin, BaseEstimator):

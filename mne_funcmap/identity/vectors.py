@@ -11,10 +11,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .embedder import FunctionalEmbedder
-from .recordings.channels import check_recordings, list_channels
-from .recordings.positions import embed_positions, get_positions, locate_channels
-from .subjects import describe, get_subject
+from ..embedder import FunctionalEmbedder
+from ..recordings.channels import check_recordings, list_channels
+from ..recordings.positions import embed_positions, get_positions, locate_channels
+from ..subjects import describe, get_subject
 
 N_RANDOM = 32
 MAX_CHANNELS = 512

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 from sklearn.model_selection import GroupKFold
 
-from ..reconstruction.studies import count_last
-from ..reconstruction.withholding import list_withheld
 from ..subjects import shorten_list
+from .studies import count_last
+from .withholding import list_withheld
 
 MIN_SUBJECTS = 5  # fewer are not enough to hold one out: the end of each recording is
 N_FOLDS = 5

@@ -3,7 +3,7 @@ import pytest
 
 import mne_funcmap as mf
 from mne_funcmap.baselines import SupervisedNetwork
-from mne_funcmap.embedding.context import pool, share_power, weigh_near
+from mne_funcmap.recordings.context import pool, share_power, weigh_near
 
 
 @pytest.fixture

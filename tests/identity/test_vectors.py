@@ -10,7 +10,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 from mne_funcmap.embedder import FunctionalEmbedder
-from mne_funcmap.identity import (
+from mne_funcmap.identity.vectors import (
     IDENTITIES,
     AnatomicalIdentity,
     ChannelIdentity,
@@ -18,8 +18,8 @@ from mne_funcmap.identity import (
     RandomIdentity,
     RegionIdentity,
 )
-from mne_funcmap.identity_union import IdentityUnion, make_identity
-from mne_funcmap.reconstruction.cross_fitting import check_identities, cross_fit
+from mne_funcmap.identity.cross_fitting import check_identities, cross_fit
+from mne_funcmap.identity.union import IdentityUnion, make_identity
 from mne_funcmap.recordings.positions import WAVELENGTHS, embed_positions, get_positions
 from mne_funcmap.regions import set_regions
 
