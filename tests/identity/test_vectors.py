@@ -10,6 +10,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 from mne_funcmap.embedder import FunctionalEmbedder
+from mne_funcmap.identity.cross_fitting import check_identities, cross_fit
+from mne_funcmap.identity.union import IdentityUnion, make_identity
 from mne_funcmap.identity.vectors import (
     IDENTITIES,
     AnatomicalIdentity,
@@ -18,8 +20,6 @@ from mne_funcmap.identity.vectors import (
     RandomIdentity,
     RegionIdentity,
 )
-from mne_funcmap.identity.cross_fitting import check_identities, cross_fit
-from mne_funcmap.identity.union import IdentityUnion, make_identity
 from mne_funcmap.recordings.positions import WAVELENGTHS, embed_positions, get_positions
 from mne_funcmap.regions import set_regions
 
