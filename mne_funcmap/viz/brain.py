@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..positions import get_positions, locate_channels
-from ..recordings import check_recordings
+from ..recordings.channels import check_recordings
+from ..recordings.positions import get_positions, locate_channels
 from ..subjects import describe
 from .categories import (
     UNKNOWN_COLOR,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..clusters import list_components
+from ..evaluation.clusters import list_components
 from .categories import (
     MARKERS,
     are_many,

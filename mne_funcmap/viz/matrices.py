@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..clusters import list_components
+from ..evaluation.clusters import list_components
 from .categories import shorten
 from .style import COLUMN, FONT, LETTER, PAGE, add_bar, check_columns, finish, open_axes
 
