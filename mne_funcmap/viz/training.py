@@ -142,7 +142,8 @@ def plot_history(estimator, *, axes=None, show=True):
         ax.xaxis.get_major_locator().set_params(integer=True)
         hide_spines(ax)
     handles, _ = panels[0].get_legend_handles_labels()
-    handles.append(make_handle("epoch that was kept", markersize=5))
+    if any(kept is not None for _, _, kept in curves):
+        handles.append(make_handle("epoch that was kept", markersize=5))
     add_legend(panels[-1], handles)
     return finish(panels, show)
 
