@@ -71,7 +71,8 @@ def plot_reconstruction(
         name = ch_name if r is None else f"{ch_name}\nr = {r[ch_name]:.2f}"
         ax.set_ylabel(name, rotation=0, ha="right", va="center")
         hide_spines(ax)
-    _add_legend_above(panels[0])
+    above = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": 2}
+    panels[0].legend(frameon=False, fontsize=FONT, borderaxespad=0, **above)
     panels[-1].set_xlabel("Time (s); amplitudes in \N{MICRO SIGN}V")
     return finish(panels, show, title=title)
 
@@ -120,7 +121,7 @@ def plot_spectra(
     n_columns = min(len(picks), MAX_IN_ROW)
     width = PAGE if n_columns > 1 else COLUMN
     height = 0.4 + 1.9 * -(-len(picks) // n_columns)
-    panels = open_panels(axes, len(picks), n_columns, width, height, sharex=True)
+    panels = open_panels(axes, len(picks), n_columns, width, height)
     spectra = [
         _compute_spectra(inst, picks, fmin, fmax) for inst in (recording, predicted)
     ]
@@ -137,8 +138,8 @@ def plot_spectra(
             ax.set_ylabel("Power (dB re 1 \N{MICRO SIGN}V\N{SUPERSCRIPT TWO}/Hz)")
         if at + n_columns >= len(picks):
             ax.set_xlabel("Frequency (Hz)")
-            ax.tick_params(labelbottom=True)
-    _add_legend_above(panels[n_columns - 1])
+    # power falls with frequency
+    panels[0].legend(loc="lower left", frameon=False, fontsize=FONT)
     return finish(panels, show)
 
 
@@ -156,15 +157,3 @@ def _compute_spectra(inst, picks, fmin, fmax):
     power, freqs = found.get_data(picks=picks, return_freqs=True)
     power = power.mean(axis=0) if power.ndim == 3 else power
     return freqs, 10 * np.log10(np.maximum(power * MICRO**2, np.finfo(float).tiny))
-
-
-def _add_legend_above(axes):
-    """Explain the two colours above the right end of axes."""
-    axes.legend(
-        loc="lower right",
-        bbox_to_anchor=(1, 1),
-        ncols=2,
-        frameon=False,
-        fontsize=FONT,
-        borderaxespad=0,
-    )
