@@ -4,9 +4,19 @@ import numpy as np
 
 from ..evaluation.clusters import list_components
 from .categories import shorten
-from .style import COLUMN, FONT, LETTER, PAGE, add_bar, check_columns, finish, open_axes
+from .style import (
+    COLUMN,
+    FONT,
+    LETTER,
+    PAGE,
+    add_bar,
+    check_columns,
+    finish,
+    name_rows,
+    open_axes,
+)
 
-MAX_WRITTEN = 12  # regions of a matrix in whose cells numbers are written
+MAX_WRITTEN = 10  # regions of a matrix in whose cells numbers are written
 CELL, SMALL_CELL = 0.42, 0.135  # inches
 MIN_HEIGHT = 2.7
 
@@ -151,7 +161,7 @@ def _name_cells(axes, regions, counts):
         ends = place[4::5]
         axes.set_xticks(ends, ends + 1, fontsize=FONT)
         axes.set_xticks(place, minor=True)
-    axes.set_yticks(place, names, fontsize=FONT)
+    name_rows(axes, names)
 
 
 def _write_cells(axes, image, values):
