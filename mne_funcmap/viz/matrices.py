@@ -18,7 +18,7 @@ from .style import (
 
 MAX_WRITTEN = 10  # regions of a matrix in whose cells numbers are written
 CELL, SMALL_CELL = 0.42, 0.135  # inches
-MIN_HEIGHT = 2.7
+MIN_HEIGHT, TREE = 2.7, 0.5
 
 
 def plot_confusion(predictions, *, title=None, axes=None, show=True):
@@ -117,7 +117,7 @@ def plot_region_distances(frame, *, metric="cosine", axes=None, show=True):
     tree = linkage(distances, "average", optimal_ordering=True)
     order = dendrogram(tree, no_plot=True)["leaves"]
     matrix = squareform(distances)[np.ix_(order, order)]
-    axes = _open_matrix(axes, means.index, above=0.5)
+    axes = _open_matrix(axes, means.index, above=TREE)
     image = axes.imshow(matrix, cmap="cividis", vmin=0, aspect="auto")
     _name_cells(axes, means.index[order], groups.size().to_numpy()[order])
     _write_cells(axes, image, matrix)
@@ -178,7 +178,8 @@ def _draw_tree(axes, tree):
     """Draw a tree above a matrix whose columns are its leaves."""
     from scipy.cluster.hierarchy import dendrogram
 
-    above = axes.inset_axes([0, 1.01, 1, 0.18])
+    height = axes.get_window_extent().height / axes.figure.dpi
+    above = axes.inset_axes([0, 1.01, 1, TREE / height])
     lines = dendrogram(tree, no_plot=True)
     for x, y in zip(lines["icoord"], lines["dcoord"], strict=True):
         # leaves are at 5, 15, 25, ...
