@@ -51,9 +51,9 @@ def plot_brain(
         The recordings, with positions in MNI space (frame "mni_tal").
     frame : pandas.DataFrame
         One row for each channel to be shown, with recording (index in X) and ch_name:
-        as by :meth:`FunctionalEmbedder.to_frame`,
-        :meth:`MaskedRegionReconstructor.evaluate`, or rows of one model of what
-        :func:`mne_funcmap.compare_embedders` returns first.
+        as by :meth:`~mne_funcmap.FunctionalEmbedder.to_frame`,
+        :meth:`~mne_funcmap.MaskedRegionReconstructor.evaluate`, or rows of one model of
+        what :func:`mne_funcmap.compare_embedders` returns first.
     column : str
         What is shown: numbers by a colour map, such as ``"c0"`` or ``"r"``; names,
         such as ``"region"``, by colours with a legend. Missing values are grey.

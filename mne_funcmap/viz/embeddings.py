@@ -59,9 +59,9 @@ def plot_embedding(
     Parameters
     ----------
     frame : pandas.DataFrame
-        As by :meth:`FunctionalEmbedder.to_frame` or
-        :meth:`FunctionalEmbedder.embed_segments`: components ``c0``, ``c1``, ... and
-        columns that describe the rows.
+        As by :meth:`~mne_funcmap.FunctionalEmbedder.to_frame` or
+        :meth:`~mne_funcmap.FunctionalEmbedder.embed_segments`: components ``c0``,
+        ``c1``, ... and columns that describe the rows.
     method : "pca" | "tsne" | "umap"
         Projection on the first principal components, t-SNE, or UMAP.
     n_dims : 2 | 3

@@ -99,7 +99,8 @@ def plot_region_distances(
     Parameters
     ----------
     frame : pandas.DataFrame
-        As by :meth:`FunctionalEmbedder.to_frame`. Rows without a region do not count.
+        As by :meth:`~mne_funcmap.FunctionalEmbedder.to_frame`. Rows without a region do
+        not count.
     metric : str
         Of :func:`scipy.spatial.distance.pdist`.
     axes : matplotlib.axes.Axes | None

@@ -48,8 +48,8 @@ def plot_embedding_over_time(
     Parameters
     ----------
     segments : pandas.DataFrame
-        As by :meth:`FunctionalEmbedder.embed_segments`, of one subject. Several
-        recordings are drawn one after the other.
+        As by :meth:`~mne_funcmap.FunctionalEmbedder.embed_segments`, of one subject.
+        Several recordings are drawn one after the other.
     ch_names : None | sequence of str
         The channels that are shown, each in a colour of its own; None stands for all,
         in the colours of their regions, whose means are drawn thick.

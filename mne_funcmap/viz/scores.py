@@ -121,7 +121,7 @@ def plot_region_scores(
     Parameters
     ----------
     frame : pandas.DataFrame
-        As by :meth:`MaskedRegionReconstructor.evaluate`, or what
+        As by :meth:`~mne_funcmap.MaskedRegionReconstructor.evaluate`, or what
         :func:`mne_funcmap.compare_identities` or
         :func:`mne_funcmap.compare_embedders` returns first. Models have colours; seven
         can be told apart by everybody.

@@ -43,7 +43,7 @@ def plot_reconstruction(
     recording : mne.io.Raw
         What was recorded.
     predicted : mne.io.Raw
-        As by :meth:`MaskedRegionReconstructor.predict`.
+        As by :meth:`~mne_funcmap.MaskedRegionReconstructor.predict`.
     picks : list of str
         The channels that are shown.
     start, duration : float
@@ -107,7 +107,7 @@ def plot_spectra(
     recording : mne.io.Raw | mne.Epochs
         What was recorded.
     predicted : mne.io.Raw | mne.Epochs
-        As by :meth:`MaskedRegionReconstructor.predict`.
+        As by :meth:`~mne_funcmap.MaskedRegionReconstructor.predict`.
     picks : list of str
         The channels that are shown.
     fmin, fmax : float
