@@ -13,9 +13,9 @@ contacts whose positions are wrong.
 # %%
 # Contacts in MNI space
 # ---------------------
-# Six simulated patients have electrodes in the left hemisphere. One contact in four does
-# not sit where its position says, but 10 mm away in some direction. Such errors come
-# from the shift of the brain, and from fitting one brain to another.
+# Six simulated patients have electrodes in the left hemisphere. One contact in four
+# does not sit where its position says, but 10 mm away in some direction. Such errors
+# come from the shift of the brain, and from fitting one brain to another.
 
 import matplotlib.pyplot as plt
 import mne
@@ -45,10 +45,10 @@ print(montage["coord_frame"], {"GPi1": montage["ch_pos"]["GPi1"].round(4)})
 # An atlas is a volume of numbers
 # -------------------------------
 # Each voxel holds the number of a region, 0 for none, and ``affine`` tells which voxel
-# is at which millimetre. Here a voxel belongs to the nearest of five centres, if that is
-# not further than 8 mm. With an atlas of your own in MNI space, ``volume`` and
-# ``affine`` are ``np.asarray(image.dataobj)`` and ``image.affine`` of
-# ``image = nibabel.load("atlas.nii.gz")``.
+# is at which millimetre. Here a voxel belongs to the nearest of five centres, if that
+# is not further than 8 mm. With an atlas of your own in MNI space, ``volume`` and
+# ``affine`` are ``np.asarray(image.dataobj)`` and ``image.affine`` of ``image =
+# nibabel.load("atlas.nii.gz")``.
 
 centres = {
     "GPi": (-20, -6, -2),
@@ -136,8 +136,8 @@ plt.show()
 # What a contact does, and where it is said to be
 # -----------------------------------------------
 # An embedder is trained on the labels of the atlas, wrong ones included, and reads the
-# regions of patients that it was not trained on. A discriminant analysis of spectra does
-# the same, as a baseline.
+# regions of patients that it was not trained on. A discriminant analysis of spectra
+# does the same, as a baseline.
 
 models = {
     "embedding": mf.FunctionalEmbedder(random_state=0),

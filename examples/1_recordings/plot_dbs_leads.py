@@ -3,8 +3,8 @@ Preparing recordings from DBS leads
 ===================================
 
 A lead for deep brain stimulation has a few contacts on one shaft, which share a
-reference, the hum of the mains, and the pulses of the stimulator. This page takes such a
-recording from raw signals to what an embedder should be given: bipolar channels with
+reference, the hum of the mains, and the pulses of the stimulator. This page takes such
+a recording from raw signals to what an embedder should be given: bipolar channels with
 regions, without the seconds in which the patient was stimulated.
 """
 
@@ -69,8 +69,8 @@ fig = raw.plot(start=8.0, duration=8.0, scalings=250e-6, show_scrollbars=False)
 # anything: no segment is cut there, and none across it. Here the times are known; in
 # your recordings they come from the stimulator's log, or from a detector such as
 # :func:`mne.preprocessing.annotate_amplitude`. Annotate before you filter: a filter
-# smears pulses in time, so the annotation is a second longer at both ends. MNE's filters
-# themselves leave out what ``BAD_ACQ_SKIP`` covers, and nothing else.
+# smears pulses in time, so the annotation is a second longer at both ends. MNE's
+# filters themselves leave out what ``BAD_ACQ_SKIP`` covers, and nothing else.
 
 annotations = raw.annotations.append(11.0, 12.0, "BAD_stimulation")
 
@@ -104,8 +104,8 @@ print(mf.get_regions(bipolar))
 #
 # :class:`mne_funcmap.RecordingPreprocessor` does this for a whole list of recordings,
 # if the contacts have regions and are numbered along their shafts: pairs get the region
-# that both contacts have. It also removes the mains, with all harmonics, and filters and
-# resamples.
+# that both contacts have. It also removes the mains, with all harmonics, and filters
+# and resamples.
 
 of_contacts = dict.fromkeys(["L1", "L2", "L3", "R1", "R2", "R3"], "STN")
 of_contacts |= {"L4": "VIM", "R4": "VIM"} | dict.fromkeys(["C1", "C2", "C3"], "Motor")
@@ -141,9 +141,9 @@ plt.show()
 # %%
 # Which channels take part
 # ------------------------
-# Without further word, all good channels of the types sEEG, ECoG, DBS and EEG take part.
-# ``picks="dbs"`` leaves out the strip. Channels without a region are embedded, and not
-# trained on.
+# Without further word, all good channels of the types sEEG, ECoG, DBS and EEG take
+# part. ``picks="dbs"`` leaves out the strip. Channels without a region are embedded,
+# and not trained on.
 
 embedder = mf.FunctionalEmbedder(picks="dbs", positives="channel", random_state=0)
 frame = embedder.fit([clean]).embed_segments([clean])
@@ -151,12 +151,12 @@ frame.groupby("ch_name")["onset"].agg(["size", list])
 
 # %%
 # Segments of ten seconds lie before and after the stimulation, none in it. The last one
-# of a stretch ends where the stretch ends, so that nothing is lost, and may overlap with
-# the one before. This embedder, fitted on one patient, only shows what takes part; see
-# :ref:`plot-embed-simulation` for several.
+# of a stretch ends where the stretch ends, so that nothing is lost, and may overlap
+# with the one before. This embedder, fitted on one patient, only shows what takes part;
+# see :ref:`plot-embed-simulation` for several.
 #
 # One more thing to know of bipolar channels: their sign is arbitrary. Embeddings do not
-# see it. A reconstructor predicts the signals of a new patient up to sign at best, until
-# it has adapted to some seconds: see :ref:`plot-adapt-to-patient`.
+# see it. A reconstructor predicts the signals of a new patient up to sign at best,
+# until it has adapted to some seconds: see :ref:`plot-adapt-to-patient`.
 
 # sphinx_gallery_thumbnail_number = 2

@@ -126,7 +126,8 @@ print("set again                 ", len(mf.get_regions(both)), "channels")
 
 # %%
 # Nobody has to remember this. A recording in which a region has lost its channel and a
-# channel its region is refused when a model is fitted, and the message tells what to do.
+# channel its region is refused when a model is fitted, and the message tells what to
+# do.
 
 try:
     mf.FunctionalEmbedder().fit([lost])
@@ -151,7 +152,7 @@ ax.legend(frameon=False)
 ax.spines[["top", "right"]].set_visible(False)
 
 # %%
-# How positions become region names is told in :ref:`plot-atlas-labels`; how a whole BIDS
-# folder is read with them, in :ref:`plot-bids-to-report`.
+# How positions become region names is told in :ref:`plot-atlas-labels`; how a whole
+# BIDS folder is read with them, in :ref:`plot-bids-to-report`.
 
 # sphinx_gallery_thumbnail_number = 2
