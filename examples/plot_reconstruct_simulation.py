@@ -17,7 +17,7 @@ identity alone, and predicts every region of the sixth from the other regions.
 
 import mne_funcmap as mf
 from mne_funcmap.baselines import RecordingRidge
-from mne_funcmap.traces import plot_reconstruction
+from mne_funcmap.viz import plot_reconstruction
 
 simulation = {
     "n_subjects": 6,

@@ -6,6 +6,7 @@ __version__ = "0.1.0"
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
+    submodules=["viz"],
     submod_attrs={
         "bids": ["read_recordings_bids"],
         "embedder": ["FunctionalEmbedder"],

@@ -70,7 +70,8 @@ def compare_embedders(
         and predicted; n_segments and n_segments_right, of the segments read one by
         one; and the embedding c0, c1, ..., nan for models without one.
     summary : pandas.DataFrame
-        One row for each model, as by :func:`~mne_funcmap.evaluation.summarize`.
+        One row for each model, as by :func:`~mne_funcmap.evaluation.summarize`;
+        ``summary.attrs["baselines"]`` names the baselines.
 
     Raises
     ------
@@ -108,6 +109,7 @@ def compare_embedders(
     summary = summarize(
         frame, baselines=baselines, n_resamples=n_resamples, random_state=random_state
     )
+    summary.attrs["baselines"] = list(baselines)
     return frame, summary
 
 

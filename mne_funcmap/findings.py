@@ -35,7 +35,7 @@ class Reconstruction:
     frame, summary : pandas.DataFrame
         As by :func:`~mne_funcmap.compare_identities`.
     example : dict
-        What :func:`~mne_funcmap.traces.plot_reconstruction` draws.
+        What :func:`~mne_funcmap.viz.plot_reconstruction` draws.
     not_scored : list of str
         Recordings that took no part, and why.
     n_folds : int

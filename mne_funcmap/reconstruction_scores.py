@@ -86,7 +86,8 @@ def compare_identities(
         ``frame.attrs["left_out"]`` tells why.
     summary : pandas.DataFrame
         One row for each model, as by
-        :func:`~mne_funcmap.reconstruction_scores.summarize_reconstruction`.
+        :func:`~mne_funcmap.reconstruction_scores.summarize_reconstruction`;
+        ``summary.attrs["baselines"]`` names the baselines.
 
     Raises
     ------
@@ -135,6 +136,7 @@ def compare_identities(
     summary = summarize_reconstruction(
         frame, baselines=baselines, n_resamples=n_resamples, random_state=random_state
     )
+    summary.attrs["baselines"] = list(baselines)
     return frame, summary
 
 

@@ -165,8 +165,7 @@ def draw_figures(findings):
     """
     import matplotlib as mpl
 
-    from .traces import plot_reconstruction
-    from .viz import plot_confusion, plot_embedding, plot_scores
+    from . import viz
 
     frame, summary = findings.frame, findings.summary
     first = summary["model"].iloc[0]
@@ -174,21 +173,25 @@ def draw_figures(findings):
     figures = {}
     with mpl.rc_context({"backend": "Agg"}):
         title = "Regions told apart on what was held out"
-        figures["scores"] = plot_scores(summary, title=title, show=False)
+        figures["scores"] = viz.plot_scores(
+            summary, frame=frame, title=title, show=False
+        )
         title = f"{first}: regions of channels held out"
-        figures["confusion"] = plot_confusion(of_first, title=title, show=False)
+        figures["confusion"] = viz.plot_confusion(of_first, title=title, show=False)
         embedded = _find_embedded(frame)
         if embedded is not None:
-            fig = plot_embedding(embedded, show=False)
+            fig = viz.plot_embedding(embedded, show=False)
             fig.axes[0].set_title("Channels held out in one fold")
             figures["embedding_pca"] = fig
         found = findings.reconstruction
         if not isinstance(found, str):
             title = "Withheld regions predicted from the others"
-            fig = plot_scores(found.summary, score="r", title=title, show=False)
+            fig = viz.plot_scores(
+                found.summary, score="r", frame=found.frame, title=title, show=False
+            )
             figures["reconstruction_scores"] = fig
             if found.example is not None:
-                fig = plot_reconstruction(**found.example, start=2.0, show=False)
+                fig = viz.plot_reconstruction(**found.example, start=2.0, show=False)
                 figures["reconstruction"] = fig
     return figures
 

@@ -8,7 +8,7 @@ import pytest
 from numpydoc.validate import validate
 
 import mne_funcmap as mf
-from mne_funcmap import probes
+from mne_funcmap import probes, viz
 
 IGNORED = {
     "ES01",  # a summary can say it all
@@ -31,7 +31,7 @@ def test_import_loads_nothing_heavy():
 
 @pytest.mark.parametrize("name", mf.__all__)
 def test_public_name_resolves(name):
-    assert getattr(mf, name).__name__ == name
+    assert getattr(mf, name).__name__.split(".")[-1] == name
     assert name in dir(mf)
 
 
@@ -49,8 +49,12 @@ def list_methods(cls):
     ]
 
 
-PUBLIC = [(mf, name) for name in mf.__all__]
-PUBLIC += [(probes, name) for name in probes.__all__]
+PUBLIC = [
+    (module, name)
+    for module in (mf, probes, viz)
+    for name in module.__all__
+    if not inspect.ismodule(getattr(module, name))
+]
 
 
 @pytest.mark.parametrize(("module", "name"), PUBLIC)

@@ -395,7 +395,7 @@ def plt():
 
 @pytest.mark.parametrize("picks", [["B1"], ["A1", "B1"]])
 def test_plot(X, picks, plt):
-    from mne_funcmap.traces import plot_reconstruction
+    from mne_funcmap.viz import plot_reconstruction
 
     predicted = X[0].copy()
     predicted._data *= 0.5
@@ -421,12 +421,12 @@ def test_plot(X, picks, plt):
     assert "r = 0.46" in fig.axes[-1].get_ylabel()
     labels = [text.get_text() for text in fig.axes[0].get_legend().get_texts()]
     assert labels == ["recorded", "predicted"]
-    assert fig.get_suptitle() == "Withheld"
+    assert fig.axes[0].get_title(loc="left") == "Withheld"
 
 
 @pytest.mark.filterwarnings("error::UserWarning")
 def test_plot_beyond_the_end(X, plt):
-    from mne_funcmap.traces import plot_reconstruction
+    from mne_funcmap.viz import plot_reconstruction
 
     fig = plot_reconstruction(X[0], X[0], picks=["A1"], start=5.0, show=False)
     assert fig.axes[0].lines[0].get_xdata()[-1] == X[0].times[-1]

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 import mne_funcmap as mf
-from mne_funcmap.viz import COLORS, plot_confusion, plot_scores
+from mne_funcmap.viz import plot_confusion, plot_scores
+from mne_funcmap.viz.categories import COLORS
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -100,7 +101,7 @@ def test_given_axes_are_used():
 def test_bad_input():
     frame = make_frame()
     with pytest.raises(ValueError, match="method"):
-        mf.plot_embedding(frame, method="umap", show=False)
+        mf.plot_embedding(frame, method="mds", show=False)
     with pytest.raises(ValueError, match="No columns \\['lobe'\\]"):
         mf.plot_embedding(frame, color="lobe", show=False)
     with pytest.raises(ValueError, match="two rows"):
@@ -127,8 +128,8 @@ def test_plot_scores():
         }
     )
     fig = plot_scores(summary, show=False)
-    assert list_legend(fig) == ["chance", "best plain baseline"]
-    (intervals,) = fig.axes[0].collections
+    assert list_legend(fig) == ["plain baseline", "chance", "best plain baseline"]
+    intervals = fig.axes[0].collections[0]
     ends = [path.vertices[:, 0] for path in intervals.get_paths()]
     np.testing.assert_allclose(ends, summary[["low", "high"]])
 

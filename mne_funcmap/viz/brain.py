@@ -1,0 +1,149 @@
+"""Channels on the brain."""
+
+import numpy as np
+
+from ..positions import get_positions, locate_channels
+from ..recordings import check_recordings
+from ..subjects import describe
+from .categories import (
+    UNKNOWN_COLOR,
+    encode,
+    explain_colors,
+    make_palette,
+    shade_rows,
+)
+from .style import FONT, PAGE, check_columns, finish, open_axes
+
+MM = 1000.0
+SOURCE = "FunctionalEmbedder.to_frame or MaskedRegionReconstructor.evaluate"
+
+
+def plot_brain(
+    X, frame, *, column="region", label=None, cmap="viridis", axes=None, show=True
+):
+    """Plot values of channels where these lie, on a glass brain.
+
+    Parameters
+    ----------
+    X : list of mne.io.Raw | list of mne.Epochs
+        The recordings, with positions in MNI space (frame "mni_tal").
+    frame : pandas.DataFrame
+        One row for each channel to be shown, with recording (index in X) and ch_name:
+        as by :meth:`FunctionalEmbedder.to_frame`,
+        :meth:`MaskedRegionReconstructor.evaluate`, or rows of one model of what
+        :func:`mne_funcmap.compare_embedders` returns first.
+    column : str
+        What is shown: numbers by a colour map, such as ``"c0"`` or ``"r"``; names,
+        such as ``"region"``, by colours with a legend. Missing values are grey.
+    label : str | None
+        What the values are; None stands for the name of the column.
+    cmap : str
+        Colour map of numbers.
+    axes : matplotlib.axes.Axes | None
+        Where to plot; None stands for a new figure.
+    show : bool
+        Whether to show the figure.
+
+    Returns
+    -------
+    fig : matplotlib.figure.Figure
+        The figure, with views from the left, the front, above and the right.
+
+    Raises
+    ------
+    ImportError
+        If nilearn is not installed.
+    ValueError
+        If a column is missing, a channel has several rows or no position, or
+        positions are in another frame.
+
+    Examples
+    --------
+    >>> import mne_funcmap as mf
+    >>> X = mf.read_recordings_bids("path/to/dataset")  # doctest: +SKIP
+    >>> emb = mf.FunctionalEmbedder().fit(X)  # doctest: +SKIP
+    >>> mf.viz.plot_brain(X, emb.to_frame(X), column="region")  # doctest: +SKIP
+    """
+    points = _locate(check_recordings(X), frame, column)
+    plot_glass_brain = _import_glass_brain()
+    axes = open_axes(axes, PAGE, 2.2)
+    label = column if label is None else label
+    if frame[column].dtype.kind in "fiub":
+        shades = _add_bar(axes, frame[column].to_numpy(float), label, cmap)
+    else:
+        values = encode(frame, column)
+        palette = make_palette(values)
+        shades = shade_rows(values, palette)
+        explain_colors(axes, label, palette)
+    display = plot_glass_brain(None, display_mode="lyzr", axes=axes, figure=axes.figure)
+    size = float(np.clip(6000 / len(points), 8, 30))
+    display.add_markers(
+        points,
+        marker_color=shades,
+        marker_size=size,
+        edgecolors="white",
+        linewidths=0.3,
+    )
+    return finish([axes], show)
+
+
+def _import_glass_brain():
+    """Return nilearn's function, or say how to install it."""
+    try:
+        from nilearn.plotting import plot_glass_brain
+    except ImportError as error:
+        raise ImportError(
+            "Pictures of the brain need nilearn: pip install 'mne-funcmap[brain]'."
+        ) from error
+    return plot_glass_brain
+
+
+def _locate(recordings, frame, column):
+    """Return the positions of the channels of a table, (n_rows, 3), in mm."""
+    check_columns(frame, ["recording", "ch_name", column], SOURCE)
+    double = frame.duplicated(["recording", "ch_name"])
+    if double.any():
+        index, ch_name = frame.loc[double, ["recording", "ch_name"]].iloc[0]
+        raise ValueError(
+            f"Channel {ch_name!r} of recording {index} has several rows: expected one "
+            "for each channel. Choose a model, as by frame[frame['model'] == "
+            "'embedding'], or average."
+        )
+    points = np.empty((len(frame), 3))
+    for index in frame["recording"].unique():
+        if index not in range(len(recordings)):
+            raise ValueError(
+                f"The table has recording {index}, and X only {len(recordings)}: "
+                "give the recordings that the table was made of."
+            )
+        rows = (frame["recording"] == index).to_numpy()
+        _check_frame(recordings[index], index)
+        names = frame["ch_name"].to_numpy()[rows]
+        points[rows] = MM * locate_channels(recordings[index], names, index)
+    return points
+
+
+def _check_frame(recording, index):
+    """Raise unless positions are in MNI space."""
+    _, coord_frame = get_positions(recording, index)
+    if coord_frame != "mni_tal":
+        raise ValueError(
+            f"Positions of {describe(index, recording)} are in the frame "
+            f"{coord_frame!r}: expected 'mni_tal', that of the brain that is drawn. "
+            "Set a montage in MNI space."
+        )
+
+
+def _add_bar(axes, values, label, cmap):
+    """Explain a colour map beside the axes, and return the colours of values."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize, to_rgba
+
+    norm = Normalize(np.nanmin(values), np.nanmax(values))
+    mapped = ScalarMappable(norm, cmap)
+    bar = axes.figure.colorbar(mapped, ax=axes, shrink=0.8, aspect=15)
+    bar.set_label(label, fontsize=FONT)
+    bar.ax.tick_params(labelsize=FONT)
+    shades = mapped.to_rgba(values)
+    shades[np.isnan(values)] = to_rgba(UNKNOWN_COLOR)
+    return shades

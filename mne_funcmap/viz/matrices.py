@@ -1,0 +1,180 @@
+"""Region by region: which is taken for which, and how far apart they lie."""
+
+import numpy as np
+
+from ..clusters import list_components
+from .categories import shorten
+from .style import FONT, PAGE, check_columns, finish, open_axes
+
+MAX_WRITTEN = 12  # regions of a matrix in whose cells numbers are written
+CELL, SMALL_CELL, LETTER = 0.42, 0.135, 0.062  # inches
+
+
+def plot_confusion(predictions, *, title=None, axes=None, show=True):
+    """Plot which regions are taken for which.
+
+    Parameters
+    ----------
+    predictions : pandas.DataFrame
+        Predictions of one model, as by
+        :func:`mne_funcmap.evaluation.cross_val_regions`.
+    title : str | None
+        The title.
+    axes : matplotlib.axes.Axes | None
+        Where to plot; None stands for a new figure.
+    show : bool
+        Whether to show the figure.
+
+    Returns
+    -------
+    fig : matplotlib.figure.Figure
+        The figure.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, or there are predictions of several models.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mne_funcmap.viz import plot_confusion
+    >>> region, predicted = ["STN", "STN", "GPi"], ["STN", "GPi", "GPi"]
+    >>> predictions = pd.DataFrame({"region": region, "predicted": predicted})
+    >>> fig = plot_confusion(predictions, show=False)
+    """
+    from sklearn.metrics import confusion_matrix
+
+    check_columns(predictions, ["region", "predicted"], "compare_embedders")
+    check_one_model(predictions)
+    truth, predicted = predictions["region"], predictions["predicted"]
+    regions = np.union1d(truth, predicted)
+    counts = confusion_matrix(truth, predicted, labels=regions)
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    axes = _open_matrix(axes, regions)
+    image = axes.imshow(shares, cmap="cividis", vmin=0, aspect="auto")
+    _name_cells(axes, regions, counts.sum(axis=1))
+    _write_cells(axes, image, shares)
+    axes.set(xlabel="Predicted region", ylabel="Region (channels)")
+    _add_bar(axes, image, "Share of the region's channels")
+    return finish([axes], show, title=title)
+
+
+def plot_region_distances(frame, *, metric="cosine", axes=None, show=True):
+    """Plot how far the mean embeddings of regions are from each other.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        As by :meth:`FunctionalEmbedder.to_frame`. Rows without a region do not count.
+    metric : str
+        Of :func:`scipy.spatial.distance.pdist`.
+    axes : matplotlib.axes.Axes | None
+        Where to plot; None stands for a new figure.
+    show : bool
+        Whether to show the figure.
+
+    Returns
+    -------
+    fig : matplotlib.figure.Figure
+        The figure. The tree is that of average linkage, and regions are in its order.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, or there are fewer than two regions.
+
+    Examples
+    --------
+    >>> import mne_funcmap as mf
+    >>> X = mf.simulate_recordings(n_subjects=3, n_sessions=1, duration=20.0)
+    >>> emb = mf.FunctionalEmbedder(max_epochs=5, random_state=0).fit(X)
+    >>> fig = mf.viz.plot_region_distances(emb.to_frame(X), show=False)
+    """
+    from scipy.cluster.hierarchy import dendrogram, linkage
+    from scipy.spatial.distance import pdist, squareform
+
+    check_columns(frame, ["region"], "FunctionalEmbedder.to_frame")
+    groups = frame.groupby("region")[list_components(frame)]
+    means = groups.mean()
+    if len(means) < 2:
+        raise ValueError(
+            f"Regions {list(means.index)}: expected two at least to have a distance. "
+            "Call set_regions on the recordings."
+        )
+    distances = pdist(means, metric)
+    tree = linkage(distances, "average", optimal_ordering=True)
+    order = dendrogram(tree, no_plot=True)["leaves"]
+    matrix = squareform(distances)[np.ix_(order, order)]
+    axes = _open_matrix(axes, means.index, above=0.5)
+    image = axes.imshow(matrix, cmap="cividis", vmin=0, aspect="auto")
+    _name_cells(axes, means.index[order], groups.size().to_numpy()[order])
+    _write_cells(axes, image, matrix)
+    axes.set_ylabel("Region (channels)")
+    _add_bar(axes, image, f"{metric.capitalize()} distance of mean embeddings")
+    _draw_tree(axes, tree)
+    return finish([axes], show)
+
+
+def check_one_model(frame):
+    """Raise if a table has rows of several models."""
+    models = list(frame["model"].unique()) if "model" in frame else []
+    if len(models) > 1:
+        raise ValueError(
+            f"The table has the models {models}: expected one. Choose it, as by "
+            f"frame[frame['model'] == {models[0]!r}]."
+        )
+
+
+def _open_matrix(axes, regions, above=0.0):
+    """Return axes in which every region has its row and its column."""
+    few = len(regions) <= MAX_WRITTEN
+    cells = (CELL if few else SMALL_CELL) * len(regions)
+    names = LETTER * (max(len(shorten(region)) for region in regions) + 6)
+    height = cells + above + (0.5 + 0.7 * names if few else 0.5)
+    return open_axes(axes, min(cells + names + 1.1, PAGE), height)
+
+
+def _name_cells(axes, regions, counts):
+    """Name rows with their number of channels, and columns; number many."""
+    place = np.arange(len(regions))
+    names = [f"{shorten(name)} ({n})" for name, n in zip(regions, counts, strict=True)]
+    if len(regions) <= MAX_WRITTEN:
+        turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+        axes.set_xticks(place, map(shorten, regions), fontsize=FONT, **turned)
+    else:
+        names = [f"{name} {number}" for number, name in enumerate(names, start=1)]
+        ends = place[4::5]
+        axes.set_xticks(ends, ends + 1, fontsize=FONT)
+        axes.set_xticks(place, minor=True)
+    axes.set_yticks(place, names, fontsize=FONT)
+
+
+def _write_cells(axes, image, values):
+    """Write every value into its cell, where there is place."""
+    if len(values) > MAX_WRITTEN:
+        return
+    for (row, column), value in np.ndenumerate(values):
+        color = "white" if image.norm(value) < 0.5 else "black"
+        style = {"ha": "center", "va": "center", "color": color, "fontsize": FONT}
+        axes.text(column, row, f"{value:.2f}", **style)
+
+
+def _add_bar(axes, image, label):
+    """Explain the colours of a matrix."""
+    bar = axes.figure.colorbar(image, ax=axes, shrink=0.8, aspect=30)
+    bar.set_label(label, fontsize=FONT)
+    bar.ax.tick_params(labelsize=FONT)
+
+
+def _draw_tree(axes, tree):
+    """Draw a tree above a matrix whose columns are its leaves."""
+    from scipy.cluster.hierarchy import dendrogram
+
+    above = axes.inset_axes([0, 1.01, 1, 0.18])
+    lines = dendrogram(tree, no_plot=True)
+    for x, y in zip(lines["icoord"], lines["dcoord"], strict=True):
+        # leaves are at 5, 15, 25, ...
+        above.plot((np.array(x) - 5) / 10, y, color="0.3", lw=0.8)
+    above.set(xlim=axes.get_xlim(), ylim=(0, None))
+    above.axis("off")

@@ -1,0 +1,173 @@
+"""Withheld channels: what was recorded and what was predicted."""
+
+import numpy as np
+
+from .style import COLUMN, FONT, PAGE, finish, hide_spines, open_panels
+
+COLORS = ("#555555", "#D55E00")
+LABELS = ("recorded", "predicted")
+MICRO = 1e6
+MAX_IN_ROW = 3
+WINDOW = 2.0  # seconds of a piece whose spectrum is computed
+
+
+def plot_reconstruction(
+    recording,
+    predicted,
+    *,
+    picks,
+    start=0.0,
+    duration=3.0,
+    r=None,
+    title=None,
+    axes=None,
+    show=True,
+):
+    """Plot withheld channels of a recording beside their prediction.
+
+    Parameters
+    ----------
+    recording : mne.io.Raw
+        What was recorded.
+    predicted : mne.io.Raw
+        As by :meth:`MaskedRegionReconstructor.predict`.
+    picks : list of str
+        The channels that are shown.
+    start, duration : float
+        Seconds that are shown.
+    r : dict of str to float | None
+        Correlation of each channel over all that was scored, to be written beside it.
+    title : str | None
+        The title.
+    axes : matplotlib.axes.Axes | sequence of matplotlib.axes.Axes | None
+        Where to plot, as many as channels; None stands for a new figure.
+    show : bool
+        Whether to show the figure.
+
+    Returns
+    -------
+    fig : matplotlib.figure.Figure
+        The figure.
+
+    Examples
+    --------
+    >>> import mne_funcmap as mf
+    >>> X = mf.simulate_recordings(n_subjects=1, n_sessions=1, duration=10.0)
+    >>> half = X[0].copy().apply_function(lambda signal: signal / 2)
+    >>> fig = mf.viz.plot_reconstruction(X[0], half, picks=["STN1"], show=False)
+    """
+    height = 0.8 + 0.8 * len(picks)
+    panels = open_panels(axes, len(picks), 1, PAGE, height, sharex=True)
+    sfreq = recording.info["sfreq"]
+    span = slice(*(int(round(at * sfreq)) for at in (start, start + duration)))
+    times = recording.times[span]
+    for ax, ch_name in zip(panels, picks, strict=True):
+        for inst, color, label in zip(
+            (recording, predicted), COLORS, LABELS, strict=True
+        ):
+            signal = inst.get_data(picks=[ch_name])[0, span]
+            signal = MICRO * (signal - np.mean(signal))
+            ax.plot(times, signal, color, lw=1, label=label)
+        name = ch_name if r is None else f"{ch_name}\nr = {r[ch_name]:.2f}"
+        ax.set_ylabel(name, rotation=0, ha="right", va="center")
+        hide_spines(ax)
+    _add_legend_above(panels[0])
+    panels[-1].set_xlabel("Time (s); amplitudes in \N{MICRO SIGN}V")
+    return finish(panels, show, title=title)
+
+
+def plot_spectra(
+    recording,
+    predicted,
+    *,
+    picks,
+    fmin=1.0,
+    fmax=None,
+    title=None,
+    axes=None,
+    show=True,
+):
+    """Plot the power spectra of withheld channels beside those of their prediction.
+
+    Parameters
+    ----------
+    recording : mne.io.Raw | mne.Epochs
+        What was recorded.
+    predicted : mne.io.Raw | mne.Epochs
+        As by :meth:`MaskedRegionReconstructor.predict`.
+    picks : list of str
+        The channels that are shown.
+    fmin, fmax : float
+        Range in Hz; for None up to half the sampling rate, or the low-pass.
+    title : str | None
+        The title.
+    axes : matplotlib.axes.Axes | sequence of matplotlib.axes.Axes | None
+        Where to plot, as many as channels; None stands for a new figure.
+    show : bool
+        Whether to show the figure.
+
+    Returns
+    -------
+    fig : matplotlib.figure.Figure
+        The figure. Spectra are Welch's, of windows of two seconds.
+
+    Examples
+    --------
+    >>> import mne_funcmap as mf
+    >>> X = mf.simulate_recordings(n_subjects=1, n_sessions=1, duration=10.0)
+    >>> half = X[0].copy().apply_function(lambda signal: signal / 2)
+    >>> fig = mf.viz.plot_spectra(X[0], half, picks=["STN1", "GPi1"], show=False)
+    """
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
+    n_columns = min(len(picks), MAX_IN_ROW)
+    width = PAGE if n_columns > 1 else COLUMN
+    height = 0.4 + 1.9 * -(-len(picks) // n_columns)
+    panels = open_panels(axes, len(picks), n_columns, width, height, sharex=True)
+    spectra = [
+        _compute_spectra(inst, picks, fmin, fmax) for inst in (recording, predicted)
+    ]
+    for at, (ax, ch_name) in enumerate(zip(panels, picks, strict=True)):
+        for (freqs, power), color, label in zip(spectra, COLORS, LABELS, strict=True):
+            ax.plot(freqs, power[at], color, lw=1, label=label)
+        ax.set_title(ch_name, fontsize=FONT, loc="left")
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter(ScalarFormatter())
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        hide_spines(ax)
+        if at % n_columns == 0:
+            ax.set_ylabel("Power (dB re 1 \N{MICRO SIGN}V\N{SUPERSCRIPT TWO}/Hz)")
+        if at + n_columns >= len(picks):
+            ax.set_xlabel("Frequency (Hz)")
+            ax.tick_params(labelbottom=True)
+    _add_legend_above(panels[n_columns - 1])
+    return finish(panels, show, title=title)
+
+
+def _compute_spectra(inst, picks, fmin, fmax):
+    """Return frequencies, and spectra in decibels, (n_channels, n_freqs)."""
+    sfreq = inst.info["sfreq"]
+    found = inst.compute_psd(
+        method="welch",
+        picks=picks,
+        fmin=fmin,
+        fmax=min(inst.info["lowpass"], sfreq / 2) if fmax is None else fmax,
+        n_fft=min(round(WINDOW * sfreq), len(inst.times)),
+        verbose="error",
+    )
+    power, freqs = found.get_data(picks=picks, return_freqs=True)
+    power = power.mean(axis=0) if power.ndim == 3 else power
+    return freqs, 10 * np.log10(np.maximum(power * MICRO**2, np.finfo(float).tiny))
+
+
+def _add_legend_above(axes):
+    """Explain the two colours above the right end of axes."""
+    axes.legend(
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=2,
+        frameon=False,
+        fontsize=FONT,
+        borderaxespad=0,
+    )

@@ -1,0 +1,154 @@
+"""What all pictures share: axes, sizes, and the columns that they need."""
+
+import numpy as np
+from mne.viz.utils import plt_show
+
+COLUMN, WIDE, PAGE = 3.35, 5.0, 7.09  # inches: 85, 127 and 180 mm of a journal
+FONT = "small"  # 8.3 points, unless the user has another size
+
+
+def import_pyplot():
+    """Return matplotlib.pyplot, or say how to install it."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            "Figures need matplotlib: pip install 'mne-funcmap[viz]'."
+        ) from error
+    return plt
+
+
+def open_axes(axes, width, height, **subplot):
+    """Return the axes that were given, or those of a new figure.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes | None
+        The axes.
+    width, height : float
+        Inches of a new figure.
+    **subplot : dict
+        Further parameters of a new figure's axes.
+
+    Returns
+    -------
+    axes : matplotlib.axes.Axes
+        Where to plot.
+    """
+    plt = import_pyplot()
+    if axes is not None:
+        return axes
+    fig = plt.figure(figsize=(width, height), layout="constrained")
+    return fig.add_subplot(**subplot)
+
+
+def open_panels(axes, n_panels, n_columns, width, height, **options):
+    """Return as many axes as there are panels, those given or of a new figure.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes | sequence of matplotlib.axes.Axes | None
+        The axes; a single one where there is one panel.
+    n_panels, n_columns : int
+        Number of panels, and of those in a row.
+    width, height : float
+        Inches of a new figure.
+    **options : dict
+        Further parameters of ``matplotlib.pyplot.subplots``.
+
+    Returns
+    -------
+    panels : list of matplotlib.axes.Axes
+        Where to plot.
+    """
+    plt = import_pyplot()
+    if axes is None:
+        size = {"figsize": (width, height), "layout": "constrained"}
+        shape = (-(-n_panels // n_columns), n_columns)
+        _, axes = plt.subplots(*shape, squeeze=False, **size, **options)
+        for ax in axes.flat[n_panels:]:
+            ax.remove()
+        return list(axes.flat[:n_panels])
+    panels = list(np.ravel(np.array(axes, dtype=object)))
+    if len(panels) != n_panels:
+        raise ValueError(
+            f"This picture has {n_panels} panels, got {len(panels)} axes: give as "
+            "many, or None for a new figure."
+        )
+    return panels
+
+
+def finish(axes, show, *, title=None):
+    """Give axes their look, and show their figure if wanted.
+
+    Parameters
+    ----------
+    axes : sequence of matplotlib.axes.Axes
+        All axes of the picture.
+    show : bool
+        Whether to show the figure.
+    title : str | None
+        The title.
+
+    Returns
+    -------
+    fig : matplotlib.figure.Figure
+        The figure.
+    """
+    for ax in axes:
+        ax.tick_params(labelsize=FONT)
+        for label in (ax.xaxis.label, ax.yaxis.label):
+            label.set_size(FONT)
+    if title is not None:
+        axes[0].set_title(title, fontsize="medium", loc="left")
+    fig = axes[0].figure
+    plt_show(show, fig=fig)
+    return fig
+
+
+def hide_spines(axes):
+    """Leave the lines of the axes at the left and at the bottom."""
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def add_legend(axes, handles=None, **options):
+    """Explain beside the axes what was drawn."""
+    if handles is not None:
+        options["handles"] = handles
+    return axes.legend(
+        loc="upper left",
+        bbox_to_anchor=(1.02, 1),
+        frameon=False,
+        borderaxespad=0,
+        alignment="left",
+        **{"fontsize": FONT, "title_fontsize": FONT} | options,
+    )
+
+
+def check_columns(frame, columns, source):
+    """Raise unless a table has the columns that a picture needs.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The table.
+    columns : sequence of str
+        The columns.
+    source : str
+        What makes such a table, for messages.
+
+    Raises
+    ------
+    TypeError
+        If it is not a table.
+    ValueError
+        If columns are missing.
+    """
+    if not hasattr(frame, "columns"):
+        raise TypeError(f"Expected the table that {source} gives, got {type(frame)}.")
+    missing = [name for name in columns if name not in frame]
+    if missing:
+        raise ValueError(
+            f"No columns {missing}: there are {list(frame.columns)}. Expected the "
+            f"table that {source} gives."
+        )
