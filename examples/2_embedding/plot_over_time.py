@@ -83,7 +83,7 @@ def find_stages(raw, onsets):
     notes = raw.annotations
     is_stage = np.isin(notes.description, [*STAGES])
     starts, names = notes.onset[is_stage], notes.description[is_stage]
-    return names[np.searchsorted(starts, onsets, side="right") - 1]
+    return np.array([*map(str, names)])[np.searchsorted(starts, onsets, "right") - 1]
 
 
 segments = embedder.embed_segments(X[3:])
@@ -160,9 +160,10 @@ table["told right"] = table["region"] == table["predicted"]
 table.groupby(["stage", "subject"])["told right"].mean().unstack().round(2)
 
 # %%
-# Four patients are too few for an interval; the columns are the patients. An embedding
-# of regions is not made to tell stages, and what it says of them should be compared
-# with band power, as here. Compare channels between patients in the same stage: a stage
-# moves a channel in the embedding, and may move it further than its region does.
+# Stages as distinct as these are read easily from either. Regions are told less often
+# in sleep, when what all channels share hides what is their own. So compare channels
+# between patients in the same stage: a stage moves a channel in the embedding, and may
+# move it further than its region does. Four patients are too few for an interval; the
+# tables show each of them.
 
 # sphinx_gallery_thumbnail_number = 2
