@@ -93,7 +93,7 @@ for ax, version in zip(axes, patients, strict=True):
     ax.set(title=version, xlabel="Seconds of the new patient", ylim=(-0.2, 1))
     ax.spines[["top", "right"]].set_visible(False)
 axes[0].set_ylabel("Mean r over withheld channels")
-axes[1].legend(frameon=False, loc="lower right")
+axes[0].legend(frameon=False, loc="center")
 plt.show()
 
 # %%

@@ -100,7 +100,7 @@ print(f"{'chance':15} 0.50")
 # %%
 
 fig, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
-for place, (name, share) in enumerate(right.items()):
+for place, share in enumerate(right.values()):
     interval = bootstrap((share,), np.mean, method="percentile", rng=0)
     low, high = interval.confidence_interval
     ax.hlines(place, low, high, color="#0072B2", lw=2)
