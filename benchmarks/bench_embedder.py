@@ -28,12 +28,12 @@ from torch import nn
 
 import mne_funcmap as mf
 from mne_funcmap.baselines import SpectralClassifier
-from mne_funcmap.metrics import balanced_accuracy
+from mne_funcmap.embedding.metrics import balanced_accuracy
+from mne_funcmap.embedding.readout import BalancedNeighbors
 from mne_funcmap.nets.embedding import Embedding
 from mne_funcmap.nets.encoders import ENCODERS
-from mne_funcmap.readout import BalancedNeighbors
-from mne_funcmap.segments import cut_segments
-from mne_funcmap.training import apply_in_chunks
+from mne_funcmap.recordings.segments import cut_segments
+from mne_funcmap.training.runtime import apply_in_chunks
 
 GOAL = 0.75
 N_PAIRS, BATCH_SIZE, N_EPOCHS = 100_000, 1024, 20

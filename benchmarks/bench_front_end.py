@@ -20,7 +20,7 @@ import torch
 
 import mne_funcmap as mf
 from mne_funcmap.nets.spectra import SpectralFeatures
-from mne_funcmap.training import apply_in_chunks
+from mne_funcmap.training.runtime import apply_in_chunks
 
 LENGTHS = (2000, 2500, 10_000)
 CHUNKS = (32, 64, 128, 256)

@@ -18,7 +18,7 @@ import numpy as np
 from bench_front_end import time_in_turns
 
 import mne_funcmap as mf
-from mne_funcmap.segments import open_segments
+from mne_funcmap.recordings.segments import open_segments
 
 IMPORTS = """
 import time

@@ -22,7 +22,7 @@ import mne
 import pandas as pd
 
 import mne_funcmap as mf
-from mne_funcmap.default_models import make_embedders
+from mne_funcmap.evaluation.default_models import make_embedders
 from mne_funcmap.probes.features import SpectrumTransformer
 from mne_funcmap.probes.label_noise import probe_label_noise
 from mne_funcmap.probes.label_share import probe_label_share

@@ -34,7 +34,7 @@ from sklearn.model_selection import GroupKFold
 
 import mne_funcmap as mf
 from mne_funcmap.baselines import PooledRidge, RecordingRidge
-from mne_funcmap.reconstruction_scores import cross_val_reconstruct
+from mne_funcmap.evaluation.identities import cross_val_reconstruct
 
 SIMULATION = {
     "n_subjects": 10,

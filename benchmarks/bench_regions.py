@@ -22,10 +22,10 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 import mne_funcmap as mf
-from mne_funcmap.default_models import list_baselines, make_embedders
 from mne_funcmap.evaluation import cross_val_regions, summarize
-from mne_funcmap.permutation import permutation_test
-from mne_funcmap.tables import accuracy_table, format_table
+from mne_funcmap.evaluation.default_models import list_baselines, make_embedders
+from mne_funcmap.evaluation.permutation import permutation_test
+from mne_funcmap.report.tables import accuracy_table, format_table
 
 STAGES = ("wake", "n2", "n3", "rem")
 FEW = (

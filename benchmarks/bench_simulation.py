@@ -19,10 +19,10 @@ import pandas as pd
 
 import mne_funcmap as mf
 from mne_funcmap.baselines import SpectralClassifier, UntrainedEmbedder
+from mne_funcmap.embedding.metrics import balanced_accuracy
+from mne_funcmap.embedding.readout import BalancedNeighbors
 from mne_funcmap.evaluation import summarize
-from mne_funcmap.metrics import balanced_accuracy
-from mne_funcmap.readout import BalancedNeighbors
-from mne_funcmap.segments import cut_segments
+from mne_funcmap.recordings.segments import cut_segments
 
 
 class Data:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import mne
 
-from .positions import name_frame
+from .progress import log_level, tell, track
+from .recordings.positions import name_frame
 from .regions import set_regions
 from .subjects import shorten_list
 
@@ -31,6 +32,7 @@ _NEEDLESS_WARNINGS = (
 )
 
 
+@log_level
 def read_recordings_bids(
     root,
     *,
@@ -39,7 +41,7 @@ def read_recordings_bids(
     sessions=None,
     tasks=None,
     preload=False,
-    verbose="WARNING",
+    verbose=None,
 ):
     """Read the EEG and intracranial EEG recordings of a BIDS folder.
 
@@ -58,7 +60,8 @@ def read_recordings_bids(
     preload : bool
         Whether to load the signals into memory.
     verbose : bool | str | int | None
-        What MNE logs while reading.
+        Log level, as in MNE-Python, also of MNE-BIDS. None leaves out what these log
+        of each recording; False hides the progress bar too.
 
     Returns
     -------
@@ -104,14 +107,18 @@ def read_recordings_bids(
     paths = _select(paths, subject=subjects, session=sessions, task=tasks)
     read_table = cache(_read_table)
     recordings = []
-    for path in paths:
-        raw = _read_recording(path, read_table, verbose)
+    # what is read need not be told, recording by recording
+    level = "WARNING" if verbose is None else verbose
+    for path in track(paths, "recordings"):
+        raw = _read_recording(path, read_table, level)
         if region_column is not None:
             table = _find_region_table(path, region_column, read_table)
             regions = _extract_regions(read_table(table), region_column, table)
             _check_names(raw, path, table, regions, read_table)
             set_regions(raw, _keep_known(regions, raw.ch_names))
-        recordings.append(raw.load_data(verbose=verbose) if preload else raw)
+        recordings.append(raw.load_data(verbose=level) if preload else raw)
+    n_subjects = len({path.subject for path in paths})
+    tell(f"Read {len(recordings)} recordings of {n_subjects} subjects", verbose)
     return recordings
 
 

@@ -53,7 +53,7 @@ def run_demo(args):
     status : int
         0.
     """
-    from .report import draw_figures, write_report
+    from .report.html import draw_figures, write_report
 
     recordings, reconstruct = _read(args)
     out = Path(args.out)
@@ -80,7 +80,7 @@ def run_report(args):
     status : int
         0.
     """
-    from .report import write_report
+    from .report.html import write_report
 
     path = Path(args.out)
     if path.suffix not in (".html", ".htm"):
@@ -93,11 +93,30 @@ def run_report(args):
     return 0
 
 
+def run_sys_info(args):
+    """Print what a bug report needs.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        The arguments of the command ``sys-info``.
+
+    Returns
+    -------
+    status : int
+        0.
+    """
+    from .system import sys_info
+
+    sys_info()
+    return 0
+
+
 def _find(recordings, reconstruct, args):
     """Compute the tables, and print the main ones."""
-    from . import methods_text, tables
-    from .default_models import make_embedders
-    from .findings import collect_findings
+    from .evaluation.default_models import make_embedders
+    from .report import methods_text, tables
+    from .report.findings import collect_findings
 
     _say(f"{len(recordings)} recordings. Progress is shown where a step takes longer.")
     findings = collect_findings(
@@ -126,7 +145,7 @@ def _find(recordings, reconstruct, args):
 
 def _format(table):
     """Return a table as text, each score with its interval."""
-    from . import tables
+    from .report import tables
 
     return tables.format_table(tables.shorten_intervals(table))
 
@@ -135,7 +154,7 @@ def _read(args):
     """Return the recordings that the arguments name, and those to reconstruct."""
     from .bids import read_recordings_bids
     from .preprocessing import RecordingPreprocessor
-    from .simulation import simulate_recordings
+    from .simulation.simulate import simulate_recordings
 
     coupled = True
     with mne.utils.use_log_level("WARNING"):
@@ -216,13 +235,15 @@ def _make_parser():
     )
     for command in (demo, report):
         _add_common(command)
+    info = commands.add_parser("sys-info", help="versions and devices, for bug reports")
+    info.set_defaults(run=run_sys_info)
     return parser
 
 
 def _add_common(command):
     """Add the arguments of all commands."""
-    from .default_models import EMBEDDERS, SLOW_EMBEDDERS
-    from .report_probes import DEFAULT_PROBES, PROBES
+    from .evaluation.default_models import EMBEDDERS, SLOW_EMBEDDERS
+    from .report.probes import DEFAULT_PROBES, PROBES
 
     add = command.add_argument
     add(

@@ -8,20 +8,21 @@ from sklearn.base import TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .classification import (
+from .embedding.files import pack_embedder, unpack_embedder
+from .embedding.network_classifier import NetworkClassifier
+from .embedding.positives import group_channels, halve_unlabelled, label_channels
+from .embedding.readout import BalancedNeighbors
+from .embedding.region_classifier import (
     MEMORY_CONSTRAINT,
     make_frame,
     split_channels,
 )
-from .embedder_files import pack_embedder, unpack_embedder
-from .measured import by_channel
 from .nets.encoders import ENCODERS
-from .network_classifier import NetworkClassifier
-from .persistence import load_model, save_model
-from .positives import group_channels, halve_unlabelled, label_channels
-from .readout import BalancedNeighbors
+from .progress import verbose_method
+from .recordings.measured import by_channel
+from .recordings.storage import take_rows
 from .segment_embedder import SegmentEmbedder
-from .storage import take_rows
+from .training.persistence import load_model, save_model
 
 
 class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
@@ -88,6 +89,8 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         Further parameters of the skorch net.
     random_state : int | RandomState | None
         Seed. The same seed gives the same numbers on the CPU.
+    verbose : bool | str | int | None
+        As for `SegmentEmbedder`.
 
     Attributes
     ----------
@@ -107,6 +110,10 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         The training curve.
     n_times_, sfreq_ : int, float
         Number of samples of a segment and sampling rate in Hz.
+    n_recordings_, n_subjects_, n_channels_ : int
+        Numbers of recordings and subjects, and of channels that were trained on.
+    n_seconds_ : float
+        Seconds of all training recordings.
 
     See Also
     --------
@@ -187,6 +194,7 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         callbacks=None,
         net_params=None,
         random_state=0,
+        verbose=None,
     ):
         self.n_components = n_components
         self.encoder = encoder
@@ -210,7 +218,9 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         self.callbacks = callbacks
         self.net_params = net_params
         self.random_state = random_state
+        self.verbose = verbose
 
+    @verbose_method
     def transform(self, X):
         """Embed the channels of recordings.
 
@@ -228,6 +238,7 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         source = self._open(X)
         return split_channels(self._collect(source).values, source.channels)
 
+    @verbose_method
     def to_frame(self, X):
         """Return the embeddings of channels as a table.
 
@@ -247,6 +258,7 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         components = _name_components(found.values)
         return make_frame(source.channels, found.channel, **components)
 
+    @verbose_method
     def embed_segments(self, X):
         """Return the embeddings of segments: how an embedding changes in time.
 
@@ -388,6 +400,14 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         known = channels.has_region
         references = embedder.embed_units(units)[known]
         self.fit_readout(references, channels.region[known].astype(str))
+
+    def _find_used(self, channels):
+        """Return which channels are trained on, (n_channels,)."""
+        labels = label_channels(channels, self.positives)
+        return np.array([label is not None for label in labels])
+
+    def _list_trained(self):
+        return self.segment_embedder_._list_trained()
 
     @property
     def _network(self):

@@ -18,9 +18,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval
 
 from . import __version__
-from .keeping import fingerprint
-from .positions import name_frame
-from .referencing import get_electrodes, list_names, rereference
+from .progress import VERBOSE_CONSTRAINT, track, verbose_method
+from .recordings.keeping import fingerprint
+from .recordings.positions import name_frame
+from .recordings.referencing import get_electrodes, list_names, rereference
 from .subjects import describe, shorten_list
 
 POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -51,6 +52,9 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
         is there is not processed again. None keeps all of them in memory.
     n_jobs : int | None
         The number of recordings that are processed in parallel, as in joblib.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python. None leaves out what MNE logs of each filter; False
+        hides the progress bar too.
 
     See Also
     --------
@@ -94,10 +98,12 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
         "reference": [str, list, None],
         "memory": [str, PathLike, None],
         "n_jobs": [Integral, None],
+        "verbose": VERBOSE_CONSTRAINT,
     }
 
     def __init__(
         self,
+        *,
         notch=False,
         l_freq=None,
         h_freq=None,
@@ -105,6 +111,7 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
         reference=None,
         memory=None,
         n_jobs=None,
+        verbose=None,
     ):
         self.notch = notch
         self.l_freq = l_freq
@@ -113,6 +120,7 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
         self.reference = reference
         self.memory = memory
         self.n_jobs = n_jobs
+        self.verbose = verbose
 
     def fit(self, X, y=None):
         """Check the parameters and the recordings.
@@ -140,6 +148,7 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
         self._check(X)
         return self
 
+    @verbose_method
     def transform(self, X):
         """Preprocess recordings.
 
@@ -162,20 +171,23 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
             As by ``fit``; and if data are not finite, or have no two contacts for a
             bipolar reference.
         """
-        # a long list would otherwise drown the log in filter designs
-        log_level = max(logger.level, logging.WARNING)
+        # unless it is asked for, since filter designs of a long list drown the log
+        quiet = logging.WARNING if self.verbose is None else logging.DEBUG
+        log_level = max(logger.level, quiet)
         steps = {
             "reference": self.reference,
             "notch": self.notch,
             "band": (self.l_freq, self.h_freq),
             "sfreq": self.sfreq,
         }
-        return Parallel(n_jobs=self.n_jobs)(
+        recordings = self._check(X)
+        preprocessed = Parallel(n_jobs=self.n_jobs, return_as="generator")(
             delayed(_preprocess_once)(
                 recording, describe(index, recording), steps, log_level, self.memory
             )
-            for index, recording in enumerate(self._check(X))
+            for index, recording in enumerate(recordings)
         )
+        return list(track(preprocessed, "recordings", len(recordings)))
 
     def __sklearn_is_fitted__(self):
         """Tell that there is nothing to be fitted."""

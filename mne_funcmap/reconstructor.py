@@ -11,14 +11,16 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .adaptation import N_PARTS
-from .classification import MEMORY_CONSTRAINT
-from .holding_out import choose_split
-from .identity_union import counts_channels, make_identity
-from .keeping import features_kept_meanwhile, open_file
-from .labelled import list_labelled, pick_labelled
-from .linear_fit import read_adapted_weights, read_weights
-from .model_files import (
+from .embedding.region_classifier import MEMORY_CONSTRAINT
+from .fitted import describe_training
+from .identity.scaled import ScaledIdentity
+from .identity.union import counts_channels, make_identity
+from .nets.mixing import FilterBank, LinearPath
+from .nets.precision import PRECISIONS
+from .progress import VERBOSE_CONSTRAINT, track, verbose_method
+from .reconstruction.adaptation import N_PARTS
+from .reconstruction.cohort import Cohort
+from .reconstruction.files import (
     DAMAGE,
     PLAIN,
     pack_reconstructor,
@@ -28,29 +30,29 @@ from .model_files import (
     unpack_regions,
     unpack_studies,
 )
-from .nets.mixing import FilterBank, LinearPath
-from .nets.precision import PRECISIONS
-from .networks import Task, train_networks
-from .persistence import load_model, save_model
-from .predictions import mark_missing
-from .predictors import (
+from .reconstruction.holding_out import choose_split
+from .reconstruction.linear_fit import read_adapted_weights, read_weights
+from .reconstruction.networks import Task, train_networks
+from .reconstruction.predictions import mark_missing
+from .reconstruction.predictors import (
     extract_features,
     make_linear_predictor,
     make_transformer_predictor,
 )
-from .reconstruction import RegionReconstructor
-from .recordings import find_subjects, list_channels
-from .region_summary import summarize_regions
-from .scaled_identity import ScaledIdentity
-from .segments import RAW_DURATION
-from .settings import Settings
-from .signals import blame_channels, read_signals
-from .studies import group_studies
+from .reconstruction.region_reconstructor import RegionReconstructor
+from .reconstruction.region_summary import summarize_regions
+from .reconstruction.settings import Settings
+from .reconstruction.studies import group_studies
+from .reconstruction.virtual import add_channels, find_centres, name_virtual
+from .recordings.channels import find_subjects, list_channels
+from .recordings.keeping import features_kept_meanwhile, open_file
+from .recordings.labelled import list_labelled, pick_labelled
+from .recordings.segments import RAW_DURATION
+from .recordings.signals import blame_channels, read_signals
+from .recordings.windows import cut_study
 from .subjects import describe, get_subjects, shorten_list
-from .training import draw_seed, move_net, resolve_device
-from .training_cohort import Cohort
-from .virtual import add_channels, find_centres, name_virtual
-from .windows import cut_study
+from .training.persistence import load_model, save_model
+from .training.runtime import draw_seed, move_net, resolve_device
 
 # of a skorch net, what the training or other parameters depend on
 RESERVED = {
@@ -135,6 +137,8 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         are refused.
     random_state : int | RandomState | None
         Seed. The same seed gives the same numbers on the CPU.
+    verbose : bool | str | int | None
+        As for `SegmentEmbedder`.
 
     Attributes
     ----------
@@ -157,6 +161,10 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         Number of epochs that ``net_`` was trained for.
     sfreq_, n_times_ : float, int
         Sampling rate in Hz and number of samples of a window.
+    n_recordings_, n_subjects_, n_channels_ : int
+        Numbers of recordings and subjects, and of channels that were trained on.
+    n_seconds_ : float
+        Seconds of all training recordings.
 
     See Also
     --------
@@ -231,6 +239,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         "callbacks": [list, None],
         "net_params": [dict, None],
         "random_state": ["random_state"],
+        "verbose": VERBOSE_CONSTRAINT,
     }
 
     def __init__(
@@ -256,6 +265,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         callbacks=None,
         net_params=None,
         random_state=0,
+        verbose=None,
     ):
         self.identity = identity
         self.target_regions = target_regions
@@ -277,7 +287,9 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         self.callbacks = callbacks
         self.net_params = net_params
         self.random_state = random_state
+        self.verbose = verbose
 
+    @verbose_method
     def adapt(self, X):
         """Adapt to seconds of new recordings.
 
@@ -317,6 +329,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         adapted.adapted_ = self.adapted_ | set(new)
         return adapted
 
+    @verbose_method
     def transform(self, X, reference=None):
         """Return features of windows for a downstream decoder.
 
@@ -349,7 +362,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         return [
             self._extract(recording, index, channels, study)
             for index, (recording, study) in enumerate(
-                zip(recordings, studies, strict=True)
+                zip(recordings, track(studies, "recordings"), strict=True)
             )
         ]
 
@@ -375,6 +388,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         """The training curve."""
         return self.net_.history
 
+    @verbose_method
     def add_region(self, X, region, n_channels=1):
         """Add virtual channels of a region that was not recorded.
 
@@ -418,7 +432,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         return [
             self._add_virtual(recording, index, channels, study, region, identity)
             for index, (recording, study) in enumerate(
-                zip(recordings, studies, strict=True)
+                zip(recordings, track(studies, "recordings"), strict=True)
             )
         ]
 
@@ -522,6 +536,13 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         )
         settings = self._make_settings(seed)
         self._keep(train_networks(self.architecture, task, settings))
+
+    def _list_trained(self):
+        """Return how the training went."""
+        alone = "linear" if self.architecture == "mixed" else "transformer"
+        name = alone if self.residual_net_ is None else "mixed"
+        score = self.valid_r_.get(name)
+        return describe_training(self.n_epochs_, "valid_r", score)
 
     def _make_settings(self, seed):
         """Return how networks are made and trained."""

@@ -1,6 +1,7 @@
 """SegmentEmbedder: arrays of segments in, embeddings out."""
 
 from numbers import Integral, Real
+from time import perf_counter
 
 import numpy as np
 import torch
@@ -15,12 +16,9 @@ from sklearn.utils.validation import (
 )
 from skorch.callbacks import EarlyStopping
 
-from .embedding_net import make_net, train_net
-from .metrics import participation_ratio
-from .nets.encoders import ENCODERS
-from .nets.losses import LOSSES
-from .nets.precision import PRECISIONS
-from .segment_training import (
+from .embedding.metrics import participation_ratio
+from .embedding.net import make_net, train_net
+from .embedding.training import (
     ReadOutScore,
     Samples,
     check_shared,
@@ -28,7 +26,12 @@ from .segment_training import (
     encode_labels,
     hold_out,
 )
-from .training import (
+from .fitted import FittedRepr, count, describe_training
+from .nets.encoders import ENCODERS
+from .nets.losses import LOSSES
+from .nets.precision import PRECISIONS
+from .progress import VERBOSE_CONSTRAINT, verbose_method
+from .training.runtime import (
     apply_in_chunks,
     average,
     draw_seed,
@@ -37,7 +40,7 @@ from .training import (
 )
 
 
-class SegmentEmbedder(TransformerMixin, BaseEstimator):
+class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
     """Learn an embedding of segments in which those of one label lie together.
 
     A network is trained with a contrastive loss over all pairs of batches in which
@@ -90,6 +93,10 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         none of those above.
     random_state : int | RandomState | None
         Seed. The same seed gives the same numbers on the CPU.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python: with True, lines tell what took part and how the
+        training went; with False, there are no progress bars either. None leaves
+        MNE's log level as it is, and the lines out.
 
     Attributes
     ----------
@@ -106,6 +113,8 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         Number of epochs that ``net_`` was trained for.
     participation_ratio_ : float
         Effective number of dimensions of the training embeddings.
+    n_samples_ : int
+        Number of segments, or units of them, that were trained on.
     n_features_in_ : int
         Number of samples of a segment.
 
@@ -135,6 +144,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         "callbacks": [list, None],
         "net_params": [dict, None],
         "random_state": ["random_state"],
+        "verbose": VERBOSE_CONSTRAINT,
     }
 
     def __init__(
@@ -155,6 +165,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         callbacks=None,
         net_params=None,
         random_state=0,
+        verbose=None,
     ):
         self.n_components = n_components
         self.encoder = encoder
@@ -171,7 +182,9 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
         self.callbacks = callbacks
         self.net_params = net_params
         self.random_state = random_state
+        self.verbose = verbose
 
+    @verbose_method
     def fit(self, X, y, groups=None, units=None, auxiliary=None):
         """Train the embedding.
 
@@ -205,6 +218,7 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             that ``across_groups`` asks for, or ``net_params`` holds what is a parameter
             here.
         """
+        started = perf_counter()
         self._validate_params()
         X, y = validate_data(
             self,
@@ -227,7 +241,9 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
                 None if values is None else np.asarray(values)[first]
                 for values in (y, groups, auxiliary)
             )
-        return self.fit_features(features, y, groups, auxiliary)
+        self.fit_features(features, y, groups, auxiliary)
+        self._tell_fitted(perf_counter() - started)
+        return self
 
     def begin(self, n_times):
         """Prepare to train on segments of a length.
@@ -288,10 +304,11 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
             self.n_epochs_ = choose_n_epochs(scores, len(np.unique(groups[split[1]])))
         net = make_net(self, samples, self._seed, n_epochs=self.n_epochs_)
         self.net_ = train_net(net, samples, self._seed)
-        self.history_ = self.net_.history
+        self.history_, self.n_samples_ = self.net_.history, len(labels)
         self._warn_if_collapsed(features)
         return self
 
+    @verbose_method
     def transform(self, X, units=None):
         """Embed segments, or units of them.
 
@@ -428,6 +445,23 @@ class SegmentEmbedder(TransformerMixin, BaseEstimator):
     @property
     def _n_features_out(self):
         return self.n_components
+
+    def _list_fitted(self):
+        """Return what the estimator was fitted on; nothing, if that is not known."""
+        if not hasattr(self, "n_samples_"):
+            return ""
+        labels = count(len(self.classes_), "label")
+        facts = f"{count(self.n_samples_, 'sample')} of {labels}"
+        return f"{facts}; {self._list_trained()}"
+
+    def _list_trained(self):
+        """Return how the training went; nothing, if that is not known."""
+        if not hasattr(self, "n_epochs_"):
+            return ""
+        name, score = "valid_balanced_accuracy", None
+        if self.search_history_ is not None:
+            score = self.search_history_[self.n_epochs_ - 1, name]
+        return describe_training(self.n_epochs_, name, score)
 
     def _search(self, samples, split):
         """Train without the held-out groups and return the history."""

@@ -9,8 +9,7 @@ import re
 import numpy as np
 from mne import BaseEpochs
 
-from .labelled import read_labels
-from .recordings import (
+from .recordings.channels import (
     check_all_named,
     check_recordings,
     crop_copy,
@@ -18,6 +17,7 @@ from .recordings import (
     list_channels,
     warn_unknown_subjects,
 )
+from .recordings.labelled import read_labels
 from .regions import replace_regions
 from .subjects import describe, get_file_name, get_subject
 

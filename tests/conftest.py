@@ -6,8 +6,8 @@ import mne
 import numpy as np
 import pytest
 
-from mne_funcmap import transformer_fit
 from mne_funcmap.nets.reconstruction import MixedTransformer
+from mne_funcmap.reconstruction import transformer_fit
 from mne_funcmap.regions import set_regions
 
 # what the channels of a region make of three sources, in every subject

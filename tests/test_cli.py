@@ -1,7 +1,8 @@
 import pandas as pd
 import pytest
 
-from mne_funcmap import cli, default_models
+from mne_funcmap import cli
+from mne_funcmap.evaluation import default_models
 
 MODELS = ["embedding", "spectrum-lda", "majority"]
 

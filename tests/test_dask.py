@@ -12,8 +12,8 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 
 import mne_funcmap as mf
 from mne_funcmap.baselines import SpectralClassifier
-from mne_funcmap.permutation import permutation_test
-from mne_funcmap.reconstruction_baselines import MeanPrediction, PooledRidge
+from mne_funcmap.baselines.reconstructors import MeanPrediction, PooledRidge
+from mne_funcmap.evaluation.permutation import permutation_test
 
 distributed = pytest.importorskip("distributed")
 CV = GroupKFold(2)

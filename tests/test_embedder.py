@@ -22,8 +22,8 @@ from torch import nn
 
 import mne_funcmap as mf
 from mne_funcmap.baselines import UntrainedEmbedder
+from mne_funcmap.embedding.positives import halve_unlabelled
 from mne_funcmap.nets.embedding import Embedding
-from mne_funcmap.positives import halve_unlabelled
 
 SFREQ = 400.0
 REGIONS = ["GPi", "Motor", "STN", "VIM", "VO"]

@@ -20,10 +20,10 @@ from mne_funcmap.baselines import (
     SpectralClassifier,
     SupervisedNetwork,
 )
+from mne_funcmap.embedding.metrics import balanced_accuracy
 from mne_funcmap.evaluation import cross_val_regions, summarize
-from mne_funcmap.metrics import balanced_accuracy
-from mne_funcmap.reconstruction_scores import cross_val_reconstruct, split_begin
-from mne_funcmap.segments import cut_segments
+from mne_funcmap.evaluation.identities import cross_val_reconstruct, split_begin
+from mne_funcmap.recordings.segments import cut_segments
 
 SFREQ = 100.0
 SECONDS = 2.0  # of a segment; and of a recording, that tell what channels are

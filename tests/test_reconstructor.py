@@ -13,13 +13,13 @@ from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback
 
 import mne_funcmap as mf
-from mne_funcmap import networks
 from mne_funcmap.embedder import FunctionalEmbedder
 from mne_funcmap.identity import RegionIdentity
-from mne_funcmap.identity_union import IdentityUnion
+from mne_funcmap.identity.union import IdentityUnion
 from mne_funcmap.nets.reconstruction import MixedTransformer
+from mne_funcmap.reconstruction import networks
+from mne_funcmap.reconstruction.withholding import WithheldRegions
 from mne_funcmap.reconstructor import MaskedRegionReconstructor
-from mne_funcmap.withholding import WithheldRegions
 
 
 def make_rec(identity="region", **params):

@@ -10,7 +10,7 @@ from sklearn.frozen import FrozenEstimator
 
 import mne_funcmap as mf
 from mne_funcmap.identity import ChannelIdentity
-from mne_funcmap.identity_union import IdentityUnion
+from mne_funcmap.identity.union import IdentityUnion
 from mne_funcmap.reconstructor import MaskedRegionReconstructor
 
 

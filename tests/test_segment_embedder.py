@@ -13,11 +13,11 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from mne_funcmap import SegmentEmbedder, simulate_recordings
-from mne_funcmap.metrics import balanced_accuracy, participation_ratio
+from mne_funcmap.embedding.metrics import balanced_accuracy, participation_ratio
+from mne_funcmap.embedding.readout import BalancedNeighbors
 from mne_funcmap.nets.encoders import ENCODERS
 from mne_funcmap.nets.losses import PairwiseContrastiveLoss
-from mne_funcmap.readout import BalancedNeighbors
-from mne_funcmap.segments import cut_segments
+from mne_funcmap.recordings.segments import cut_segments
 
 N_TIMES = 200
 FREQUENCIES = (4, 11, 30)  # cycles per segment

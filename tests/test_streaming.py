@@ -8,9 +8,9 @@ import pytest
 from sklearn.base import clone
 
 import mne_funcmap as mf
-from mne_funcmap import segments as segments_module
 from mne_funcmap.baselines import SpectralClassifier, SupervisedNetwork
-from mne_funcmap.keeping import features_kept, fingerprint_signals
+from mne_funcmap.recordings import segments as segments_module
+from mne_funcmap.recordings.keeping import features_kept, fingerprint_signals
 
 PARAMS = {"max_epochs": 2, "batch_size": 32}
 MODELS = {

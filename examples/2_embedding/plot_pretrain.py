@@ -23,10 +23,10 @@ import mne
 import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap
+from sklearn.neighbors import KNeighborsClassifier
 
 import mne_funcmap as mf
 from mne_funcmap.baselines import SpectralClassifier
-from mne_funcmap.readout import BalancedNeighbors
 
 mne.set_log_level("warning")
 
@@ -55,11 +55,10 @@ folder.cleanup()
 # A read-out for the other centre
 # -------------------------------
 # The embedder stays as it is. A classifier learns which embeddings are of which region,
-# from the patients that have regions: here the nearest neighbours that
-# :class:`mne_funcmap.FunctionalEmbedder` itself uses. Next to it are an embedder and a
-# discriminant analysis of spectra that are trained on these few patients alone, and an
-# embedder that learns from all at once, from regions where they are known and from
-# channels elsewhere. The last one has to be trained again for every new label.
+# from the patients that have regions: here nearest neighbours. Next to it are an
+# embedder and a discriminant analysis of spectra that are trained on these few patients
+# alone, and an embedder that learns from all at once, from regions where they are known
+# and from channels elsewhere. The last one has to be trained again for every new label.
 
 
 def get_labels(raw):
@@ -71,7 +70,7 @@ def read_pretrained(train, test):
     """Predict regions by the nearest neighbours in the embedding as it is."""
     embeddings = np.concatenate(pretrained.transform(train))
     labels = np.concatenate([get_labels(raw) for raw in train])
-    readout = BalancedNeighbors(metric="cosine").fit(embeddings, labels)
+    readout = KNeighborsClassifier(5, metric="cosine").fit(embeddings, labels)
     return [readout.predict(values) for values in pretrained.transform(test)]
 
 

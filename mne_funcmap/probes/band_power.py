@@ -5,8 +5,8 @@ from scipy.signal import periodogram
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..recordings import check_recordings
-from ..segments import cut_segments
+from ..recordings.channels import check_recordings
+from ..recordings.segments import cut_segments
 
 BANDS = {
     "delta": (1.0, 4.0),

@@ -5,10 +5,10 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.metaestimators import available_if
 
-from ..evaluation import cross_val_regions
-from ..permutation import label_recordings
-from ..recordings import check_recordings, list_channels
-from ..resampling import weigh_subjects
+from ..evaluation.embedders import cross_val_regions
+from ..evaluation.permutation import label_recordings
+from ..evaluation.resampling import weigh_subjects
+from ..recordings.channels import check_recordings, list_channels
 
 
 class ChangedTraining(BaseEstimator):

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.signal import butter, hilbert, sosfiltfilt
 
-from ..signals import blame_channels, cut_windows, find_windows, read_signals
+from ..recordings.signals import blame_channels, cut_windows, find_windows, read_signals
 from ..subjects import describe
 
 BANDS = {

@@ -9,15 +9,17 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 
 from ..embedder import FunctionalEmbedder
-from ..evaluation import summarize
-from ..folds import make_folds
-from ..metrics import balanced_accuracy
+from ..embedding.metrics import balanced_accuracy
+from ..evaluation.embedders import summarize
+from ..evaluation.folds import make_folds
 from ..pooling import WindowPooler
+from ..progress import log_level
 from ..reconstructor import MaskedRegionReconstructor
-from ..recordings import find_subjects
+from ..recordings.channels import find_subjects
 from .band_power import BandPower
 
 
+@log_level
 def probe_decoding(
     X,
     labels,
@@ -32,6 +34,7 @@ def probe_decoding(
     memory=None,
     n_jobs=None,
     random_state=0,
+    verbose=None,
 ):
     """Compare how well features of recordings tell what these are.
 
@@ -69,6 +72,8 @@ def probe_decoding(
         Number of folds and models that are computed in parallel.
     random_state : int | RandomState | None
         Seed of the permutations and draws.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python; False hides the progress bar too.
 
     Returns
     -------

@@ -5,11 +5,12 @@ import pandas as pd
 from scipy.spatial.distance import pdist, squareform
 from sklearn.utils import check_random_state
 
-from ..default_models import make_embedders
-from ..folds import make_folds
-from ..positions import locate_channels
-from ..recordings import list_channels
-from ..resampling import describe, weigh_subjects
+from ..evaluation.default_models import make_embedders
+from ..evaluation.folds import make_folds
+from ..evaluation.resampling import describe, weigh_subjects
+from ..progress import log_level
+from ..recordings.channels import list_channels
+from ..recordings.positions import locate_channels
 from .connectivity import BANDS, connect_recording
 from .embeddings import embed_held_out
 from .mantel import MIN_ITEMS, correlate_pairs, find_p_value, list_pairs
@@ -18,6 +19,7 @@ DISTANCE, OTHER_REGION = ("distance", ""), ("other region", "")
 PAIRS = ("all", "same region", "other region")
 
 
+@log_level
 def probe_distances(
     X,
     models=None,
@@ -32,6 +34,7 @@ def probe_distances(
     memory=None,
     n_jobs=None,
     random_state=0,
+    verbose=None,
 ):
     """Compare distances of embeddings with distance in the brain and connectivity.
 
@@ -69,6 +72,8 @@ def probe_distances(
         Number of folds and models that are computed in parallel.
     random_state : int | RandomState | None
         Seed of the permutations and draws, and of the default models.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python; False hides the progress bar too.
 
     Returns
     -------
@@ -94,7 +99,7 @@ def probe_distances(
 
     See Also
     --------
-    mne_funcmap.probes.region_matrix.probe_region_matrix : The same between regions.
+    mne_funcmap.probes.probe_region_matrix : The same between regions.
 
     Notes
     -----

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..baselines import UntrainedEmbedder
-from ..clusters import list_components
+from ..baselines.classifiers import UntrainedEmbedder
 from ..embedder import FunctionalEmbedder
-from ..identity import RegionIdentity
-from ..labelled import read_labels
-from ..recordings import check_recordings, list_channels
+from ..evaluation.clusters import list_components
+from ..identity.vectors import RegionIdentity
+from ..recordings.channels import check_recordings, list_channels
+from ..recordings.labelled import read_labels
 from ..regions import replace_regions
 from .features import SpectrumTransformer
 

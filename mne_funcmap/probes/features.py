@@ -6,10 +6,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ..classification import make_frame, split_channels
-from ..recordings import check_recordings
-from ..segments import open_segments
-from ..spectra import FEATURES, read_spectra
+from ..baselines.spectra import FEATURES, read_spectra
+from ..embedding.region_classifier import make_frame, split_channels
+from ..recordings.channels import check_recordings
+from ..recordings.segments import open_segments
 
 
 class SpectrumTransformer(TransformerMixin, BaseEstimator):

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils import check_random_state
 
-from ..permutation import label_recordings
-from ..resampling import describe
+from ..evaluation.permutation import label_recordings
+from ..evaluation.resampling import describe
+from ..progress import log_level
 from .changed_training import (
     count_subjects,
     cross_val_changes,
@@ -17,6 +18,7 @@ from .changed_training import (
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.5)
 
 
+@log_level
 def probe_label_noise(
     X,
     models,
@@ -31,6 +33,7 @@ def probe_label_noise(
     n_jobs=None,
     n_resamples=10_000,
     random_state=0,
+    verbose=None,
 ):
     """Measure accuracy after training with wrong regions.
 
@@ -64,6 +67,8 @@ def probe_label_noise(
         Number of times that subjects are drawn with replacement.
     random_state : int
         Seed.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python; False hides the progress bar too.
 
     Returns
     -------

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..resampling import compare_models
+from ..evaluation.resampling import compare_models
+from ..progress import log_level
 from .changed_training import (
     count_subjects,
     cross_val_changes,
@@ -15,6 +16,7 @@ from .changed_training import (
 )
 
 
+@log_level
 def probe_label_share(
     X,
     models,
@@ -30,6 +32,7 @@ def probe_label_share(
     n_jobs=None,
     n_resamples=10_000,
     random_state=0,
+    verbose=None,
 ):
     """Measure accuracy when the regions of few training channels are known.
 
@@ -63,6 +66,8 @@ def probe_label_share(
         Number of times that subjects are drawn with replacement.
     random_state : int
         Seed.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python; False hides the progress bar too.
 
     Returns
     -------

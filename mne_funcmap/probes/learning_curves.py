@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 from mne import BaseEpochs
 
-from ..folds import make_folds
-from ..permutation import label_recordings
-from ..recordings import crop_copy, list_channels, pick_channels
-from ..resampling import describe
-from ..signals import read_signals
+from ..evaluation.folds import make_folds
+from ..evaluation.permutation import label_recordings
+from ..evaluation.resampling import describe
+from ..progress import log_level
+from ..recordings.channels import crop_copy, list_channels, pick_channels
+from ..recordings.signals import read_signals
 from .changed_training import (
     count_subjects,
     cross_val_changes,
@@ -20,6 +21,7 @@ from .changed_training import (
 )
 
 
+@log_level
 def probe_learning_curve(
     X,
     models,
@@ -35,6 +37,7 @@ def probe_learning_curve(
     n_jobs=None,
     n_resamples=10_000,
     random_state=0,
+    verbose=None,
 ):
     """Measure accuracy on held-out subjects against how much there is to learn from.
 
@@ -71,6 +74,8 @@ def probe_learning_curve(
         Number of times that subjects are drawn with replacement.
     random_state : int
         Seed.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python; False hides the progress bar too.
 
     Returns
     -------

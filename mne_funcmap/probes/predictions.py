@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from ..evaluation import summarize
-from ..recordings import list_channels
+from ..evaluation.embedders import summarize
+from ..recordings.channels import list_channels
 
 
 def read_regions(fitted, name, recordings, picks=None, **columns):

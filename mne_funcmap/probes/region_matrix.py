@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
-from ..default_models import make_embedders
-from ..folds import make_folds
-from ..recordings import list_channels
-from ..resampling import weigh_subjects
+from ..evaluation.default_models import make_embedders
+from ..evaluation.folds import make_folds
+from ..evaluation.resampling import weigh_subjects
+from ..progress import log_level
+from ..recordings.channels import list_channels
 from ..subjects import shorten_list
 from .embeddings import embed_held_out
 from .mantel import MIN_ITEMS, check_matrix, correlate_pairs, list_pairs, mantel_test
@@ -15,6 +16,7 @@ from .mantel import MIN_ITEMS, check_matrix, correlate_pairs, list_pairs, mantel
 CHUNK = 100  # draws of subjects at a time
 
 
+@log_level
 def probe_region_matrix(
     X,
     matrix,
@@ -29,6 +31,7 @@ def probe_region_matrix(
     memory=None,
     n_jobs=None,
     random_state=0,
+    verbose=None,
 ):
     """Compare distances between the embeddings of regions with a matrix of regions.
 
@@ -63,6 +66,8 @@ def probe_region_matrix(
         Number of folds and models that are computed in parallel.
     random_state : int | RandomState | None
         Seed of the permutations and draws, and of the default models.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python; False hides the progress bar too.
 
     Returns
     -------
@@ -83,7 +88,7 @@ def probe_region_matrix(
 
     See Also
     --------
-    mne_funcmap.probes.mantel.mantel_test : The test.
+    mne_funcmap.probes.mantel_test : The test.
 
     Notes
     -----

@@ -5,10 +5,11 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from ..baselines import SpectralClassifier
+from ..baselines.classifiers import SpectralClassifier
 from ..embedder import FunctionalEmbedder
-from ..folds import make_folds
-from ..recordings import list_channels
+from ..evaluation.folds import make_folds
+from ..progress import log_level
+from ..recordings.channels import list_channels
 from ..splits import get_sessions
 from .embeddings import annotate, embed_held_out, make_transformers
 from .predictions import read_regions, score_regions
@@ -17,6 +18,7 @@ from .similarity import Rows, compare_rows, normalize, summarize_pairs
 ALL = "all"
 
 
+@log_level
 def probe_sessions(
     X,
     models=None,
@@ -30,6 +32,7 @@ def probe_sessions(
     n_jobs=None,
     n_resamples=10_000,
     random_state=0,
+    verbose=None,
 ):
     """Train on one session, or sleep stage, and read regions in the others.
 
@@ -61,6 +64,8 @@ def probe_sessions(
         Number of times that subjects are drawn with replacement.
     random_state : int | RandomState | None
         Seed of the draws, and of the default models.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python; False hides the progress bar too.
 
     Returns
     -------
@@ -122,6 +127,7 @@ def probe_sessions(
     ).reset_index(drop=True)
 
 
+@log_level
 def probe_session_similarity(
     X,
     models=None,
@@ -135,6 +141,7 @@ def probe_session_similarity(
     n_jobs=None,
     n_resamples=10_000,
     random_state=0,
+    verbose=None,
 ):
     """Compare the embeddings of a channel in two sessions, or sleep stages.
 
@@ -151,13 +158,15 @@ def probe_session_similarity(
         As for `probe_sessions`.
     y, groups, cv, picks, memory, n_jobs, n_resamples, random_state : object
         As for `probe_sessions`.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python; False hides the progress bar too.
 
     Returns
     -------
     frame : pandas.DataFrame
         One row for each model and pair of sessions that a subject has: model, session,
         other_session; and the similarities, retrieval, chance and n_subjects as by
-        :func:`~mne_funcmap.probes.stability.probe_stability`, of whole channels.
+        :func:`~mne_funcmap.probes.probe_stability`, of whole channels.
 
     Raises
     ------

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..resampling import describe, weigh_subjects
+from ..evaluation.resampling import describe, weigh_subjects
 
 MEASURES = ("similarity_channel", "similarity_region", "similarity_other", "retrieval")
 

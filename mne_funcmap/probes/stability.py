@@ -5,11 +5,12 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from ..baselines import SpectralClassifier
+from ..baselines.classifiers import SpectralClassifier
 from ..embedder import FunctionalEmbedder
-from ..folds import make_folds
-from ..recordings import crop_copy, list_channels
-from ..segments import cut_segments
+from ..evaluation.folds import make_folds
+from ..progress import log_level
+from ..recordings.channels import crop_copy, list_channels
+from ..recordings.segments import cut_segments
 from ..subjects import describe
 from .embeddings import annotate, embed_held_out, make_transformers
 from .predictions import read_regions, score_regions
@@ -20,6 +21,7 @@ SECONDS = (10.0, 20.0, 30.0, 60.0)
 TOLERANCE = 0.01  # s, that rounding to samples may make of a lag
 
 
+@log_level
 def probe_stability(
     X,
     models=None,
@@ -33,6 +35,7 @@ def probe_stability(
     n_jobs=None,
     n_resamples=10_000,
     random_state=0,
+    verbose=None,
 ):
     """Compare embeddings of a channel at different times of a recording.
 
@@ -66,6 +69,8 @@ def probe_stability(
         Number of times that subjects are drawn with replacement.
     random_state : int | RandomState | None
         Seed of the draws, and of the default models.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python; False hides the progress bar too.
 
     Returns
     -------
@@ -118,6 +123,7 @@ def probe_stability(
     )
 
 
+@log_level
 def probe_duration(
     X,
     models=None,
@@ -132,6 +138,7 @@ def probe_duration(
     n_jobs=None,
     n_resamples=10_000,
     random_state=0,
+    verbose=None,
 ):
     """Read regions from the first seconds, the next ones, and so on.
 
@@ -154,6 +161,8 @@ def probe_duration(
         Regions instead of the annotations.
     groups, cv, picks, memory, n_jobs, n_resamples, random_state : object
         As for `probe_stability`.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python; False hides the progress bar too.
 
     Returns
     -------

@@ -6,17 +6,19 @@ import numpy as np
 import pandas as pd
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from ..folds import make_folds
-from ..identity import RegionIdentity
-from ..metrics import balanced_accuracy
-from ..recordings import list_channels
-from ..resampling import compare_models, weigh_subjects
+from ..embedding.metrics import balanced_accuracy
+from ..evaluation.folds import make_folds
+from ..evaluation.resampling import compare_models, weigh_subjects
+from ..identity.vectors import RegionIdentity
+from ..progress import log_level
+from ..recordings.channels import list_channels
 from ..splits import number_parts
 from .embeddings import annotate, embed_held_out, make_transformers
 
 TARGETS = ("subject", "recording")
 
 
+@log_level
 def probe_subject(
     X,
     models=None,
@@ -31,6 +33,7 @@ def probe_subject(
     n_jobs=None,
     n_resamples=10_000,
     random_state=0,
+    verbose=None,
 ):
     """Read from which subject, or which recording of it, an embedding is.
 
@@ -68,6 +71,8 @@ def probe_subject(
         Number of times that subjects are drawn with replacement.
     random_state : int | RandomState | None
         Seed of the draws, and of the default models.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python; False hides the progress bar too.
 
     Returns
     -------

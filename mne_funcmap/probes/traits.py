@@ -8,10 +8,11 @@ from sklearn.metrics import pairwise_distances, silhouette_samples
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import check_random_state
 
-from ..folds import make_folds
-from ..metrics import balanced_accuracy
-from ..recordings import list_channels
-from ..resampling import describe, weigh_subjects
+from ..embedding.metrics import balanced_accuracy
+from ..evaluation.folds import make_folds
+from ..evaluation.resampling import describe, weigh_subjects
+from ..progress import log_level
+from ..recordings.channels import list_channels
 from ..subjects import shorten_list
 from .alignment import embed_aligned
 from .embeddings import annotate, make_transformers
@@ -68,6 +69,7 @@ def read_trait(root, column):
     return dict(zip(known["participant_id"], known[column], strict=True))
 
 
+@log_level
 def probe_trait(
     X,
     traits,
@@ -82,6 +84,7 @@ def probe_trait(
     n_jobs=None,
     n_resamples=10_000,
     random_state=0,
+    verbose=None,
 ):
     """Read a trait of subjects from the embeddings of their channels.
 
@@ -120,6 +123,8 @@ def probe_trait(
         Number of times that subjects are drawn with replacement.
     random_state : int | RandomState | None
         Seed of the draws, permutations, and of the default models.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python; False hides the progress bar too.
 
     Returns
     -------

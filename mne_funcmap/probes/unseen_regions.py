@@ -6,14 +6,16 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
-from ..folds import make_folds
-from ..permutation import label_recordings
-from ..recordings import list_channels
-from ..resampling import describe, weigh_subjects
+from ..evaluation.folds import make_folds
+from ..evaluation.permutation import label_recordings
+from ..evaluation.resampling import describe, weigh_subjects
+from ..progress import log_level
+from ..recordings.channels import list_channels
 
 MEASURES = ("average_precision", "precision_at_1", "auc")
 
 
+@log_level
 def probe_unseen_regions(
     X,
     models,
@@ -28,6 +30,7 @@ def probe_unseen_regions(
     n_jobs=None,
     n_resamples=10_000,
     random_state=0,
+    verbose=None,
 ):
     """Measure whether embeddings bring together regions that were not trained on.
 
@@ -62,6 +65,8 @@ def probe_unseen_regions(
         Number of times that subjects are drawn with replacement.
     random_state : int | RandomState | None
         Seed.
+    verbose : bool | str | int | None
+        Log level, as in MNE-Python; False hides the progress bar too.
 
     Returns
     -------

@@ -2,17 +2,20 @@
 
 import numpy as np
 
-from ..positions import get_positions, locate_channels
-from ..recordings import check_recordings
+from ..recordings.channels import check_recordings
+from ..recordings.positions import get_positions, locate_channels
 from ..subjects import describe
 from .categories import (
     UNKNOWN_COLOR,
     encode,
     explain_colors,
+    list_numbers,
     make_palette,
+    measure_legend,
     shade_rows,
+    write_numbers,
 )
-from .style import FONT, PAGE, check_columns, finish, open_axes
+from .style import PAGE, add_bar, check_columns, finish, measure_width, open_axes
 
 MM = 1000.0
 SOURCE = "FunctionalEmbedder.to_frame or MaskedRegionReconstructor.evaluate"
@@ -47,7 +50,7 @@ def plot_brain(
     Returns
     -------
     fig : matplotlib.figure.Figure
-        The figure, with views from the left, the front, above and the right.
+        The figure, with views from the left, the front, the right and above.
 
     Raises
     ------
@@ -66,25 +69,50 @@ def plot_brain(
     """
     points = _locate(check_recordings(X), frame, column)
     plot_glass_brain = _import_glass_brain()
-    axes = open_axes(axes, PAGE, 2.2)
-    label = column if label is None else label
+    label, width, many = label or column, measure_width(axes), {}
     if frame[column].dtype.kind in "fiub":
-        shades = _add_bar(axes, frame[column].to_numpy(float), label, cmap)
+        axes = open_axes(axes, PAGE, 1.7)
+        shades = _shade_numbers(axes, frame[column].to_numpy(float), label, cmap)
     else:
         values = encode(frame, column)
         palette = make_palette(values)
+        legend = measure_legend(palette, width)
+        axes = open_axes(axes, PAGE, 1.8 + legend.height)
         shades = shade_rows(values, palette)
-        explain_colors(axes, label, palette)
-    display = plot_glass_brain(None, display_mode="lyzr", axes=axes, figure=axes.figure)
-    size = float(np.clip(6000 / len(points), 8, 30))
-    display.add_markers(
-        points,
-        marker_color=shades,
-        marker_size=size,
-        edgecolors="white",
-        linewidths=0.3,
-    )
+        explain_colors(axes, label, palette, below=legend)
+        many = {number: values[name] for name, number in list_numbers(values).items()}
+    views = {"display_mode": "lyrz", "annotate": False}
+    display = plot_glass_brain(None, axes=axes, figure=axes.figure, **views)
+    display.annotate(size=8)
+    _follow(axes, display)
+    size = float(np.clip(6000 / len(points), 8, 30)) * min(1, width / PAGE) ** 2
+    rim = {"edgecolors": "white", "linewidths": 0.3}
+    display.add_markers(points, marker_color=shades, marker_size=size, **rim)
+    for side in "lr":
+        is_seen = points[:, 0] <= 0 if side == "l" else points[:, 0] >= 0
+        _number(display.axes[side].ax, {n: rows[is_seen] for n, rows in many.items()})
     return finish([axes], show)
+
+
+def _number(axes, values):
+    """Write the number of each value near the middle of its markers in a view."""
+    places = np.asarray(axes.collections[-1].get_offsets())
+    seen = {number: rows for number, rows in values.items() if rows.any()}
+    middles = {number: np.median(places[rows], axis=0) for number, rows in seen.items()}
+    write_numbers(axes, middles)
+
+
+def _follow(axes, display):
+    """Let the views keep to their axes, which a layout may move later."""
+    for view in display.axes.values():
+        locate = view.ax.get_axes_locator()
+
+        def place(ax, renderer, locate=locate):
+            display.rect = tuple(axes.get_position().extents)
+            return locate(ax, renderer)
+
+        view.ax.set_axes_locator(place)
+        view.ax.set_anchor("S")  # near the legend
 
 
 def _import_glass_brain():
@@ -134,16 +162,13 @@ def _check_frame(recording, index):
         )
 
 
-def _add_bar(axes, values, label, cmap):
+def _shade_numbers(axes, values, label, cmap):
     """Explain a colour map beside the axes, and return the colours of values."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize, to_rgba
 
-    norm = Normalize(np.nanmin(values), np.nanmax(values))
-    mapped = ScalarMappable(norm, cmap)
-    bar = axes.figure.colorbar(mapped, ax=axes, shrink=0.8, aspect=15)
-    bar.set_label(label, fontsize=FONT)
-    bar.ax.tick_params(labelsize=FONT)
+    mapped = ScalarMappable(Normalize(np.nanmin(values), np.nanmax(values)), cmap)
+    add_bar(axes, mapped, label)
     shades = mapped.to_rgba(values)
     shades[np.isnan(values)] = to_rgba(UNKNOWN_COLOR)
     return shades

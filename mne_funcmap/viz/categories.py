@@ -1,15 +1,16 @@
 """Values of a column, such as regions, as colours and markers that are explained."""
 
+from typing import NamedTuple
+
 import numpy as np
 
-from .style import add_legend
+from .style import FONT, LETTER, LINE, add_legend
 
 # Okabe & Ito (2008): told apart with every kind of colour vision
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 UNKNOWN, UNKNOWN_COLOR = "unknown", "#999999"
 MARKERS = "oXs^DvP<>*"
-MAX_LEGEND_ROWS = 32
-MAX_NAME = 32  # letters of a name in a legend
+MAX_NAME, MAX_LABEL = 44, 32  # letters of a name in a legend, and beside an axis
 
 
 def encode(frame, column):
@@ -82,18 +83,71 @@ def list_numbers(values):
     return {value: number for number, value in enumerate(known, start=1)}
 
 
-def write_number(axes, number, point, **options):
-    """Write the number of a value at a point, legible on anything."""
+def write_numbers(axes, points):
+    """Write numbers near points, so that they do not overlap.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        The axes.
+    points : dict of int to ndarray, shape (2,) or (3,)
+        The point of each number, in the plane or in space as seen now.
+    """
+    if not points:
+        return
+    # the layout decides how far points are apart
+    axes.figure.draw_without_rendering()
+    at = np.array(list(points.values()))
+    if at.shape[1] == 3:
+        _write_in_space(axes, list(points), at)
+        return
+    places = _push_apart(axes, list(points), at)
+    for number, point, place in zip(points, at, places, strict=True):
+        line = {"arrowstyle": "-", "lw": 0.4, "shrinkA": 0, "shrinkB": 0}
+        written = axes.annotate(number, point, place, arrowprops=line, **_how())
+        written.set_in_layout(False)
+
+
+def _write_in_space(axes, numbers, at):
+    """Write numbers near points in space, (n_numbers, 3)."""
+    from mpl_toolkits.mplot3d import proj3d
+
+    projection = axes.get_proj()
+    seen = np.array(proj3d.proj_transform(*at.T, projection)).T
+    seen[:, :2] = _push_apart(axes, numbers, seen[:, :2])
+    places = proj3d.inv_transform(*seen.T, np.linalg.inv(projection))
+    for number, *place in zip(numbers, *places, strict=True):
+        axes.text(*place, number, **_how()).set_in_layout(False)
+
+
+def _how():
+    """Return how numbers are written, legible on anything."""
     from matplotlib.patheffects import withStroke
 
-    axes.annotate(
-        str(number),
-        point,
-        fontsize="small",
-        path_effects=[withStroke(linewidth=2, foreground="white")],
-        zorder=2000,
-        **options,
+    style = {"ha": "center", "va": "center", "fontsize": FONT, "zorder": 2000}
+    return style | {"path_effects": [withStroke(linewidth=2, foreground="white")]}
+
+
+def _push_apart(axes, numbers, at):
+    """Move points, (n_numbers, 2), until numbers do not overlap, or nearly so."""
+    from matplotlib.font_manager import FontProperties
+
+    height = FontProperties(size=FONT).get_size_in_points() * axes.figure.dpi / 72
+    width = 0.65 * height * np.array([len(str(number)) + 0.5 for number in numbers])
+    room = np.stack(
+        [np.add.outer(width, width) / 2, np.full_like(at @ at.T, height)], -1
     )
+    at = axes.transData.transform(at)
+    at += 1e-3 * np.random.default_rng(0).standard_normal(at.shape)
+    for _ in range(300):
+        between = at[:, None] - at
+        overlap = (room - np.abs(between)).clip(min=0)
+        overlap[~(overlap > 0).all(axis=-1)] = 0
+        overlap[np.diag_indices(len(at))] = 0
+        # along the shorter way out
+        overlap[overlap > overlap.min(axis=-1, keepdims=True)] = 0
+        at = at + 0.3 * (np.sign(between) * overlap).sum(axis=1)
+    return axes.transData.inverted().transform(at)
 
 
 def make_handle(label, color="0.3", marker="o", **options):
@@ -104,8 +158,22 @@ def make_handle(label, color="0.3", marker="o", **options):
     return Line2D([], [], label=label, **options)
 
 
-def explain_colors(axes, title, palette, more=()):
-    """Explain colours, and what else there is, beside the axes.
+class Columns(NamedTuple):
+    """The columns of a legend below axes, and the inches that it is high."""
+
+    number: int
+    height: float
+
+
+def measure_legend(palette, width):
+    """Return the `Columns` of a legend of colours that is some inches wide."""
+    widest = max(map(len, _name(palette)))
+    number = int(np.clip(width / (LETTER * (widest + 6)), 1, len(palette)))
+    return Columns(number, LINE * (1 + -(-len(palette) // number)))
+
+
+def explain_colors(axes, title, palette, more=(), *, below=None, **options):
+    """Explain colours, and what else there is, beside or below the axes.
 
     Parameters
     ----------
@@ -117,33 +185,38 @@ def explain_colors(axes, title, palette, more=()):
         As by `make_palette`.
     more : sequence of matplotlib.artist.Artist
         Further entries.
+    below : Columns | None
+        The columns below the axes; None stands for one beside them.
+    **options : dict
+        Further parameters of `add_legend`.
 
     Returns
     -------
     legend : matplotlib.legend.Legend
         The legend.
     """
-    numbers = list_numbers(palette)
     handles = [
-        make_handle(shorten(f"{numbers[name]} {name}" if name in numbers else name), c)
-        for name, c in palette.items()
+        make_handle(name, color)
+        for name, color in zip(_name(palette), palette.values(), strict=True)
     ]
-    handles += more
-    compact = {"labelspacing": 0.15, "columnspacing": 0.8, "handletextpad": 0.2}
-    return add_legend(
-        axes,
-        handles,
-        title=title,
-        ncols=-(-len(handles) // MAX_LEGEND_ROWS),
-        **compact if numbers else {},
-    )
+    if below is not None:
+        options |= {"ncols": below.number, "labelspacing": 0.15, "columnspacing": 0.8}
+        options |= {"handletextpad": 0.1, "below": True}
+    return add_legend(axes, [*handles, *more], title=title, **options)
 
 
-def shorten(name):
+def _name(palette):
+    """Return the names of colours, with their numbers where they have some."""
+    numbers = list_numbers(palette)
+    names = {value: shorten(value, MAX_NAME) for value in palette}
+    return [
+        f"{numbers[value]} {name}" if value in numbers else name
+        for value, name in names.items()
+    ]
+
+
+def shorten(name, length=MAX_LABEL):
     """Return a name of bounded length."""
     name = str(name)
-    return (
-        name
-        if len(name) <= MAX_NAME
-        else f"{name[: MAX_NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
-    )
+    dots = "\N{HORIZONTAL ELLIPSIS}"
+    return name if len(name) <= length else f"{name[: length - 1].rstrip()}{dots}"

@@ -2,19 +2,29 @@
 
 import numpy as np
 
-from ..clusters import list_components
+from ..evaluation.clusters import list_components
 from .categories import (
     MARKERS,
+    are_many,
     encode,
     explain_colors,
     list_numbers,
     make_handle,
     make_palette,
+    measure_legend,
     shade_rows,
-    write_number,
+    write_numbers,
 )
 from .projections import project
-from .style import PAGE, check_columns, finish, hide_spines, open_axes
+from .style import (
+    FONT,
+    PAGE,
+    check_columns,
+    finish,
+    hide_spines,
+    measure_width,
+    open_axes,
+)
 
 N_SD = 2  # standard deviations from the middle to the rim of an ellipse
 SOURCE = "FunctionalEmbedder.to_frame"
@@ -93,30 +103,38 @@ def plot_embedding(
     is_held_out = _find_held_out(frame, held_out)
     points, names = project(embeddings, method, n_dims)
     space = {"projection": "3d"} if n_dims == 3 else {}
-    axes = open_axes(axes, PAGE, 4.4, **space)
+    colors = encode(frame, color)
+    palette = make_palette(colors)
+    below = None
+    if are_many(palette):
+        below = measure_legend(palette, measure_width(axes))
+    width = PAGE if n_dims == 2 or below else 6.0
+    height = 4.4 + (below.height if below else 0)
+    axes = open_axes(axes, width, height, **space)
     if (axes.name == "3d") != (n_dims == 3):
         raise ValueError(
             f"n_dims={n_dims} does not fit axes with the projection {axes.name!r}. "
             "Make axes with projection='3d' for n_dims=3, and without for 2."
         )
-    colors = encode(frame, color)
-    palette = make_palette(colors)
     shapes = _choose_shapes(frame, marker)
     _scatter(axes, points, shade_rows(colors, palette), shapes, is_held_out)
     for value, rows in colors.items():
         if ellipses and rows.sum() > 2:
             _draw_ellipse(axes, points[rows], palette[value])
-    for value, number in list_numbers(colors).items():
-        _number(axes, number, np.median(points[colors[value]], axis=0))
     _name_axes(axes, names)
     if n_dims == 2:
         hide_spines(axes)
-        axes.set_aspect("equal", "datalim")
     more = _list_shapes(marker, shapes) if marker != color else []
     if is_held_out.any():
         rim = {"markerfacecolor": "white", "markeredgecolor": "black"}
         more += [make_handle("held out", **rim)]
-    explain_colors(axes, color, palette, more)
+    room = 2 if below or n_dims == 3 else 0  # for the names of axes
+    explain_colors(axes, color, palette, more, below=below, borderaxespad=room)
+    middles = {
+        number: np.median(points[colors[value]], axis=0)
+        for value, number in list_numbers(colors).items()
+    }
+    write_numbers(axes, middles)
     return finish([axes], show)
 
 
@@ -172,6 +190,7 @@ def _scatter(axes, points, shades, shapes, is_held_out):
     for shape, rows in shapes.values():
         chosen = order[rows[order]]
         rim = is_held_out[chosen]
+        depth = {} if points.shape[1] == 2 else {"depthshade": False}
         axes.scatter(
             *points[chosen].T,
             c=shades[chosen],
@@ -180,6 +199,7 @@ def _scatter(axes, points, shades, shapes, is_held_out):
             alpha=0.85,
             edgecolors=np.where(rim, "black", "white"),
             linewidths=np.where(rim, 1.0, 0.4),
+            **depth,
         )
 
 
@@ -194,15 +214,6 @@ def _draw_ellipse(axes, points, color):
     axes.add_patch(Ellipse(points.mean(axis=0), width, height, angle=angle, **style))
 
 
-def _number(axes, number, point):
-    """Write the number of a value beside the middle of its points."""
-    if len(point) == 2:
-        options = {"xytext": (3, 3), "textcoords": "offset points"}
-        write_number(axes, number, point, **options)
-    else:
-        axes.text(*point, str(number), fontsize="small", zorder=2000)
-
-
 def _name_axes(axes, names):
     """Name the axes, whose units mean nothing."""
     for letter, name in zip("xyz", names, strict=False):
@@ -211,6 +222,6 @@ def _name_axes(axes, names):
         )
         axes.set(**{f"{letter}label": name}, **ticks)
     if len(names) == 3:
-        axes.zaxis.label.set_size("small")
+        axes.zaxis.label.set_size(FONT)
         for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
             axis.labelpad = -12

@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from ..clusters import list_components
+from ..evaluation.clusters import list_components
 from .categories import shorten
-from .style import FONT, PAGE, check_columns, finish, open_axes
+from .style import COLUMN, FONT, LETTER, PAGE, add_bar, check_columns, finish, open_axes
 
 MAX_WRITTEN = 12  # regions of a matrix in whose cells numbers are written
-CELL, SMALL_CELL, LETTER = 0.42, 0.135, 0.062  # inches
+CELL, SMALL_CELL = 0.42, 0.135  # inches
+MIN_HEIGHT = 2.7
 
 
 def plot_confusion(predictions, *, title=None, axes=None, show=True):
@@ -56,7 +57,7 @@ def plot_confusion(predictions, *, title=None, axes=None, show=True):
     _name_cells(axes, regions, counts.sum(axis=1))
     _write_cells(axes, image, shares)
     axes.set(xlabel="Predicted region", ylabel="Region (channels)")
-    _add_bar(axes, image, "Share of the region's channels")
+    add_bar(axes, image, "Share of the region's channels")
     return finish([axes], show, title=title)
 
 
@@ -111,7 +112,7 @@ def plot_region_distances(frame, *, metric="cosine", axes=None, show=True):
     _name_cells(axes, means.index[order], groups.size().to_numpy()[order])
     _write_cells(axes, image, matrix)
     axes.set_ylabel("Region (channels)")
-    _add_bar(axes, image, f"{metric.capitalize()} distance of mean embeddings")
+    add_bar(axes, image, f"{metric.capitalize()} distance of mean embeddings")
     _draw_tree(axes, tree)
     return finish([axes], show)
 
@@ -132,7 +133,8 @@ def _open_matrix(axes, regions, above=0.0):
     cells = (CELL if few else SMALL_CELL) * len(regions)
     names = LETTER * (max(len(shorten(region)) for region in regions) + 6)
     height = cells + above + (0.5 + 0.7 * names if few else 0.5)
-    return open_axes(axes, min(cells + names + 1.1, PAGE), height)
+    width = np.clip(cells + names + 1.1, COLUMN, PAGE)
+    return open_axes(axes, width, max(height, MIN_HEIGHT))
 
 
 def _name_cells(axes, regions, counts):
@@ -143,7 +145,9 @@ def _name_cells(axes, regions, counts):
         turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
         axes.set_xticks(place, map(shorten, regions), fontsize=FONT, **turned)
     else:
-        names = [f"{name} {number}" for number, name in enumerate(names, start=1)]
+        names = [
+            f"{name}\N{EM SPACE}{number}" for number, name in enumerate(names, start=1)
+        ]
         ends = place[4::5]
         axes.set_xticks(ends, ends + 1, fontsize=FONT)
         axes.set_xticks(place, minor=True)
@@ -158,13 +162,6 @@ def _write_cells(axes, image, values):
         color = "white" if image.norm(value) < 0.5 else "black"
         style = {"ha": "center", "va": "center", "color": color, "fontsize": FONT}
         axes.text(column, row, f"{value:.2f}", **style)
-
-
-def _add_bar(axes, image, label):
-    """Explain the colours of a matrix."""
-    bar = axes.figure.colorbar(image, ax=axes, shrink=0.8, aspect=30)
-    bar.set_label(label, fontsize=FONT)
-    bar.ax.tick_params(labelsize=FONT)
 
 
 def _draw_tree(axes, tree):

@@ -2,13 +2,23 @@
 
 import numpy as np
 
-from ..clusters import list_components
-from .categories import encode, explain_colors, make_handle, make_palette
+from ..evaluation.clusters import list_components
+from .categories import (
+    are_many,
+    encode,
+    explain_colors,
+    list_numbers,
+    make_handle,
+    make_palette,
+    measure_legend,
+    write_numbers,
+)
 from .projections import project_pca
-from .style import PAGE, check_columns, finish, hide_spines, open_panels
+from .style import PAGE, add_legend, check_columns, finish, hide_spines, open_panels
 
 SOURCE = "FunctionalEmbedder.embed_segments"
 TINTS = ("#E6E6E6", "#D3E6F3", "#FBE8C8", "#CDEBDD", "#F5DFEA", "#FDFAD0", "#F7D8C6")
+MAX_MARKED = 60  # segments, each of which has a dot
 UNITS = ((3 * 3600, 3600, "h"), (600, 60, "min"), (0, 1, "s"))
 
 
@@ -54,29 +64,39 @@ def plot_embedding_over_time(
     >>> segments["state"] = ["rest" if t < 10 else "task" for t in segments["onset"]]
     >>> fig = mf.viz.plot_embedding_over_time(segments, state="state", show=False)
     """
-    frame = _choose_rows(
-        segments, ch_names, [*(components or []), *filter(None, [state])]
-    )
+    columns = [*(components or []), *([state] if state else [])]
+    frame = _choose_rows(segments, ch_names, columns)
     values, names = _compute_values(frame, components)
-    by = "region" if ch_names is None else "ch_name"
-    time, breaks = _lay_out(frame)
-    unit, letter = next((unit, u) for over, unit, u in UNITS if np.ptp(time) >= over)
+    time, breaks, clock = _lay_out(frame)
+    by, title = ("region",) * 2 if ch_names is None else ("ch_name", "channel")
     groups = encode(frame, by)
     palette = make_palette(groups)
-    panels = open_panels(axes, len(names), 1, PAGE, 0.8 + 1.3 * len(names), sharex=True)
+    below = measure_legend(palette, PAGE) if are_many(palette) else None
+    height = 0.8 + 1.5 * len(names)
+    if below:
+        height += len(names) + below.height
+    panels = open_panels(axes, len(names), 1, PAGE, height, sharex=True)
+    ends = []
     for ax, value, name in zip(panels, values.T, names, strict=True):
-        tints = _shade_states(ax, frame, state, time / unit)
-        for group, rows in groups.items():
-            lines = frame[rows].assign(time=time[rows] / unit, value=value[rows])
-            _draw_lines(ax, lines, palette[group])
-        for place in breaks / unit:
+        tints = _shade_states(ax, frame, state, time)
+        lines = frame[["recording", "ch_name"]].assign(time=time, value=value)
+        of_groups = {group: lines[rows] for group, rows in groups.items()}
+        ends.append(_draw_groups(ax, of_groups, palette))
+        for place in breaks:
             ax.axvline(place, color="0.5", lw=0.8)
         ax.set_ylabel(name)
-        ax.margins(x=0)
         hide_spines(ax)
-    clock = "one recording after the other" if len(breaks) else ""
-    panels[-1].set_xlabel(f"Time ({letter}{', ' * bool(clock)}{clock})")
-    explain_colors(panels[0], by, palette, _list_states(state, tints))
+    panels[-1].set_xlabel(clock)
+    own = {"outside": True} if axes is None else {"borderaxespad": 4 if below else 0}
+    states = _list_states(tints)
+    if below and states:
+        add_legend(panels[0], states, title=state, outside=axes is None)
+    elif states:
+        states = [make_handle("", marker=""), make_handle(state, marker=""), *states]
+    more, last = ([], panels[-1]) if below else (states, panels[0])
+    explain_colors(last, title, palette, more, below=below, **own)
+    for ax, points in zip(panels, ends, strict=True):
+        write_numbers(ax, points)
     return finish(panels, show)
 
 
@@ -111,17 +131,28 @@ def _compute_values(frame, components):
 
 
 def _lay_out(frame):
-    """Return the time of each segment, recordings one after the other, and breaks."""
+    """Lay recordings out one after the other.
+
+    Returns
+    -------
+    time : ndarray, shape (n_segments,)
+        When each segment begins.
+    breaks : ndarray
+        When further recordings begin.
+    clock : str
+        What the numbers are.
+    """
     time, breaks, end = frame["onset"].to_numpy(float).copy(), [], None
     for index in frame["recording"].unique():
         rows = (frame["recording"] == index).to_numpy()
         onsets = np.unique(time[rows])
-        step = _get_step(onsets)
         if end is not None:
             time[rows] += end - onsets[0]
             breaks.append(end)
-        end = time[rows].max() + step
-    return time, np.array(breaks)
+        end = time[rows].max() + _get_step(onsets)
+    unit, name = next((unit, n) for over, unit, n in UNITS if np.ptp(time) >= over)
+    order = ", recordings one after the other" if breaks else ""
+    return time / unit, np.array(breaks) / unit, f"Time ({name}{order})"
 
 
 def _get_step(times):
@@ -129,16 +160,31 @@ def _get_step(times):
     return np.median(np.diff(times)) if len(times) > 1 else 1.0
 
 
+def _draw_groups(axes, groups, palette):
+    """Draw groups of channels, and return where those with numbers end."""
+    numbers, ends = list_numbers(groups), {}
+    for group, lines in groups.items():
+        for _, of_one in lines.groupby("recording"):
+            last = _draw_lines(axes, of_one, palette[group])
+        if group in numbers:
+            ends[numbers[group]] = np.array(last)
+    axes.margins(x=0)
+    if ends:
+        start, stop = axes.get_xlim()
+        axes.set_xlim(start, stop + 0.03 * (stop - start))
+        ends = {n: end + (0.015 * (stop - start), 0) for n, end in ends.items()}
+    return ends
+
+
 def _draw_lines(axes, lines, color):
-    """Draw the channels of a group thin, and their mean thick."""
-    recordings = [of_one for _, of_one in lines.groupby("recording")]
-    for of_one in recordings:
-        table = of_one.pivot_table(index="time", columns="ch_name", values="value")
-        if table.shape[1] > 1:
-            axes.plot(table.index, table, color=color, lw=0.5, alpha=0.35)
-        mean = table.mean(axis=1)
-        marker = "." if len(mean) < 60 else ""
-        axes.plot(mean.index, mean, color=color, lw=1.5, marker=marker)
+    """Draw channels of a recording thin, and their mean thick; return its end."""
+    table = lines.pivot_table(index="time", columns="ch_name", values="value")
+    if table.shape[1] > 1:
+        axes.plot(table.index, table, color=color, lw=0.5, alpha=0.35)
+    mean = table.mean(axis=1)
+    marker = "." if len(mean) < MAX_MARKED else ""
+    axes.plot(mean.index, mean, color=color, lw=1.2, marker=marker)
+    return mean.index[-1], mean.iloc[-1]
 
 
 def _shade_states(axes, frame, state, time):
@@ -159,11 +205,8 @@ def _shade_states(axes, frame, state, time):
     return tints
 
 
-def _list_states(state, tints):
+def _list_states(tints):
     """Return the entries of a legend that explain the background."""
     from matplotlib.patches import Patch
 
-    if not tints:
-        return []
-    title = [make_handle("", marker=""), make_handle(state, marker="")]
-    return title + [Patch(color=tint, label=name) for name, tint in tints.items()]
+    return [Patch(color=tint, label=name) for name, tint in tints.items()]

@@ -1,5 +1,7 @@
 """Embeddings in two or three dimensions."""
 
+import warnings
+
 import numpy as np
 
 PERPLEXITY = 30.0
@@ -56,7 +58,10 @@ def project_tsne(embeddings, n_dims):
 def project_umap(embeddings, n_dims):
     """Return the UMAP, as by `project`."""
     try:
-        from umap import UMAP
+        with warnings.catch_warnings():
+            # it warns that it has no tensorflow, which this does not need
+            warnings.simplefilter("ignore", ImportWarning)
+            from umap import UMAP
     except ImportError as error:
         raise ImportError(
             "method='umap' needs umap-learn: pip install 'mne-funcmap[umap]'."

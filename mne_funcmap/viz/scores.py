@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..resampling import describe, weigh_subjects
+from ..evaluation.resampling import describe, weigh_subjects
 from .categories import COLORS, UNKNOWN_COLOR, make_handle, make_palette, shorten
 from .style import PAGE, add_legend, check_columns, finish, hide_spines, open_axes
 

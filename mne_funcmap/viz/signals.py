@@ -71,7 +71,8 @@ def plot_reconstruction(
         name = ch_name if r is None else f"{ch_name}\nr = {r[ch_name]:.2f}"
         ax.set_ylabel(name, rotation=0, ha="right", va="center")
         hide_spines(ax)
-    _add_legend_above(panels[0])
+    above = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": 2}
+    panels[0].legend(frameon=False, fontsize=FONT, borderaxespad=0, **above)
     panels[-1].set_xlabel("Time (s); amplitudes in \N{MICRO SIGN}V")
     return finish(panels, show, title=title)
 
@@ -83,7 +84,6 @@ def plot_spectra(
     picks,
     fmin=1.0,
     fmax=None,
-    title=None,
     axes=None,
     show=True,
 ):
@@ -99,8 +99,6 @@ def plot_spectra(
         The channels that are shown.
     fmin, fmax : float
         Range in Hz; for None up to half the sampling rate, or the low-pass.
-    title : str | None
-        The title.
     axes : matplotlib.axes.Axes | sequence of matplotlib.axes.Axes | None
         Where to plot, as many as channels; None stands for a new figure.
     show : bool
@@ -118,12 +116,12 @@ def plot_spectra(
     >>> half = X[0].copy().apply_function(lambda signal: signal / 2)
     >>> fig = mf.viz.plot_spectra(X[0], half, picks=["STN1", "GPi1"], show=False)
     """
-    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     n_columns = min(len(picks), MAX_IN_ROW)
     width = PAGE if n_columns > 1 else COLUMN
     height = 0.4 + 1.9 * -(-len(picks) // n_columns)
-    panels = open_panels(axes, len(picks), n_columns, width, height, sharex=True)
+    panels = open_panels(axes, len(picks), n_columns, width, height)
     spectra = [
         _compute_spectra(inst, picks, fmin, fmax) for inst in (recording, predicted)
     ]
@@ -133,16 +131,16 @@ def plot_spectra(
         ax.set_title(ch_name, fontsize=FONT, loc="left")
         ax.set_xscale("log")
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.xaxis.set_major_formatter(ScalarFormatter())
+        ax.xaxis.set_major_formatter("{x:g}")
         ax.xaxis.set_minor_formatter(NullFormatter())
         hide_spines(ax)
         if at % n_columns == 0:
             ax.set_ylabel("Power (dB re 1 \N{MICRO SIGN}V\N{SUPERSCRIPT TWO}/Hz)")
         if at + n_columns >= len(picks):
             ax.set_xlabel("Frequency (Hz)")
-            ax.tick_params(labelbottom=True)
-    _add_legend_above(panels[n_columns - 1])
-    return finish(panels, show, title=title)
+    # power falls with frequency
+    panels[0].legend(loc="lower left", frameon=False, fontsize=FONT)
+    return finish(panels, show)
 
 
 def _compute_spectra(inst, picks, fmin, fmax):
@@ -159,15 +157,3 @@ def _compute_spectra(inst, picks, fmin, fmax):
     power, freqs = found.get_data(picks=picks, return_freqs=True)
     power = power.mean(axis=0) if power.ndim == 3 else power
     return freqs, 10 * np.log10(np.maximum(power * MICRO**2, np.finfo(float).tiny))
-
-
-def _add_legend_above(axes):
-    """Explain the two colours above the right end of axes."""
-    axes.legend(
-        loc="lower right",
-        bbox_to_anchor=(1, 1),
-        ncols=2,
-        frameon=False,
-        fontsize=FONT,
-        borderaxespad=0,
-    )

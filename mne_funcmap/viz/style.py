@@ -5,6 +5,7 @@ from mne.viz.utils import plt_show
 
 COLUMN, WIDE, PAGE = 3.35, 5.0, 7.09  # inches: 85, 127 and 180 mm of a journal
 FONT = "small"  # 8.3 points, unless the user has another size
+LETTER, LINE = 0.06, 0.15  # inches that such a letter and a line of them take
 
 
 def import_pyplot():
@@ -111,18 +112,60 @@ def hide_spines(axes):
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def add_legend(axes, handles=None, **options):
-    """Explain beside the axes what was drawn."""
-    if handles is not None:
-        options["handles"] = handles
-    return axes.legend(
-        loc="upper left",
-        bbox_to_anchor=(1.02, 1),
-        frameon=False,
-        borderaxespad=0,
-        alignment="left",
-        **{"fontsize": FONT, "title_fontsize": FONT} | options,
-    )
+def add_legend(axes, handles=None, *, below=False, outside=False, **options):
+    """Explain beside or below the axes what was drawn.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        The axes.
+    handles : list of matplotlib.artist.Artist | None
+        The entries; None stands for what has a label.
+    below : bool
+        Whether below the axes, or beside them.
+    outside : bool
+        Whether the legend is that of the whole figure.
+    **options : dict
+        Further parameters of the legend.
+
+    Returns
+    -------
+    legend : matplotlib.legend.Legend
+        The legend.
+    """
+    if handles is None:
+        handles = axes.get_legend_handles_labels()[0]
+    style = {"fontsize": FONT, "title_fontsize": FONT, "alignment": "left"}
+    style |= {"handles": handles, "frameon": False, "borderaxespad": 0} | options
+    if outside:
+        loc = "outside lower left" if below else "outside right upper"
+        return axes.figure.legend(loc=loc, **style)
+    place = (0, 0) if below else (1.02, 1)
+    return axes.legend(loc="upper left", bbox_to_anchor=place, **style)
+
+
+def add_bar(axes, mapped, label):
+    """Explain a colour map beside the axes.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        The axes.
+    mapped : matplotlib.cm.ScalarMappable
+        The colour map.
+    label : str
+        What the values are.
+    """
+    # inside the axes as the layout sees them: other axes do not move it away
+    inset = axes.inset_axes([1.03, 0, 0.04, 1])
+    bar = axes.figure.colorbar(mapped, cax=inset)
+    bar.set_label(label, fontsize=FONT)
+    bar.ax.tick_params(labelsize=FONT)
+
+
+def measure_width(axes):
+    """Return the inches that axes have, or those of a new figure for None."""
+    return axes.get_window_extent().width / axes.figure.dpi if axes else PAGE
 
 
 def check_columns(frame, columns, source):

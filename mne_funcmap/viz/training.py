@@ -136,13 +136,14 @@ def plot_history(estimator, *, axes=None, show=True):
             values = np.array(history[:, key])
             ax.plot(epochs, values, color=color, lw=1.2, label=label)
             if kept is not None:
-                ax.plot(epochs[kept - 1], values[kept - 1], "o", color=color)
+                ax.plot(epochs[kept - 1], values[kept - 1], "o", ms=5, color=color)
     for ax, name in zip(panels, names, strict=True):
         ax.set(xlabel="Epoch", ylabel=name)
         ax.xaxis.get_major_locator().set_params(integer=True)
         hide_spines(ax)
     handles, _ = panels[0].get_legend_handles_labels()
-    handles.append(make_handle("epoch that was kept"))
+    if any(kept is not None for _, _, kept in curves):
+        handles.append(make_handle("epoch that was kept", markersize=5))
     add_legend(panels[-1], handles)
     return finish(panels, show)
 
@@ -155,7 +156,7 @@ def _list_curves(estimator):
     residual = getattr(inner, "residual_net_", None)
     curves = []
     if search is not None:
-        curves.append(("search", search, inner.n_epochs_))
+        curves.append(("search, part held out", search, inner.n_epochs_))
     final = inner.history_
     curves.append(
         ("all training data" if search else "training", final, _get_best(final))

@@ -1,0 +1,1 @@
+"""What embedders are made of: training, read-out, files."""

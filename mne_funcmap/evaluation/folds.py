@@ -1,0 +1,233 @@
+"""Folds of recordings: what is computed for each, in parallel, and kept if asked to."""
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from numbers import Integral
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed, effective_n_jobs, parallel_config
+from sklearn.base import clone
+from sklearn.model_selection import GroupKFold, check_cv
+
+from .. import __version__
+from ..progress import track
+from ..recordings.channels import check_recordings
+from ..recordings.keeping import (
+    features_kept,
+    fingerprint,
+    fingerprint_signals,
+    open_memory,
+)
+from ..subjects import get_subjects
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Recordings, and how they are split into training and test.
+
+    Attributes
+    ----------
+    recordings : list of mne.io.Raw | list of mne.Epochs
+        The recordings.
+    y : list | None
+        Regions instead of the annotations.
+    splits : list of tuple of (ndarray, ndarray)
+        Indices of the recordings for training and for test, for each fold.
+    keys : list of str
+        What tells the recordings apart on disk; empty if nothing is kept.
+    memory : joblib.Memory
+        Where results are kept.
+    """
+
+    recordings: list
+    y: list | None
+    splits: list
+    keys: list
+    memory: object
+
+    def __sizeof__(self):
+        # a cluster is sent once what it is told to be large, else with every task
+        return sum(recording._size for recording in self.recordings)
+
+    def take(self, rows):
+        """Return some of the recordings and their regions, as ``fit`` takes them."""
+        labels = None if self.y is None else [self.y[row] for row in rows]
+        return [self.recordings[row] for row in rows], labels
+
+    def describe(self, n_models):
+        """Return how many recordings, folds and models there are, in words."""
+        n_folds = len(self.splits)
+        return f"{len(self.recordings)} recordings, {n_folds} folds, {n_models} models"
+
+    def run(self, function, tasks, *, n_jobs=None, title=""):
+        """Compute something for tasks, and show how far it is.
+
+        Parameters
+        ----------
+        function : callable
+            Takes the folds and what else a task holds.
+        tasks : list of tuple
+            The tasks.
+        n_jobs : int | None
+            How many at a time; None stands for 1, or what the joblib backend offers
+            that is set by ``joblib.parallel_config``.
+        title : str
+            Of the progress bar.
+
+        Returns
+        -------
+        results : list
+            One for each task.
+        """
+        if effective_n_jobs(n_jobs) > 1:
+            function = partial(_run_in_threads, function)
+        signals = [fingerprint_signals(recording) for recording in self.recordings]
+        with TemporaryDirectory(
+            prefix="mne_funcmap-", ignore_cleanup_errors=True
+        ) as folder:
+            features = self.memory.location or folder
+            results = Parallel(n_jobs=n_jobs, return_as="generator")(
+                delayed(_run)(self, features, signals, function, task) for task in tasks
+            )
+            return list(track(results, title, len(tasks)))
+
+    def fit(self, estimator, train):
+        """Train a copy of an estimator, or return the one that was kept.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Unfitted.
+        train : ndarray of int
+            Indices of the recordings.
+
+        Returns
+        -------
+        fitted : estimator
+            The copy.
+        """
+        return self.remember(_fit)(estimator, *self.take(train), self.get_key(train))
+
+    def remember(self, function):
+        """Return a function that looks up what it has computed before.
+
+        Parameters
+        ----------
+        function : callable
+            Its argument ``recordings`` is not looked at, since a key stands for it.
+
+        Returns
+        -------
+        function : callable
+            The same, but for the time it takes.
+        """
+        return self.memory.cache(function, ignore=["recordings"])
+
+    def get_key(self, rows):
+        """Return what a result depends on beside its estimator and regions."""
+        found = [self.keys[row] for row in rows] if self.keys else []
+        return [__version__, torch.__version__, *found]
+
+
+def _run(folds, features, signals, function, task):
+    """Compute something for a task; features of recordings are computed only once."""
+    # a temporary folder is not there on the other machines of a cluster
+    features = features if os.path.isdir(features) else None
+    with features_kept(features, folds.recordings, signals):
+        return function(folds, *task)
+
+
+def make_folds(X, *, y=None, groups=None, cv=None, memory=None):
+    """Split recordings, and prepare to keep results.
+
+    Parameters
+    ----------
+    X : list of mne.io.Raw | list of mne.Epochs
+        The recordings.
+    y : None | list of dict | list of sequence
+        Regions instead of the annotations.
+    groups : None | sequence of str, shape (n_recordings,)
+        What is held out as a whole; None stands for the subjects.
+    cv : None | cross-validation generator | list of tuple
+        The folds; None stands for ``GroupKFold(5)``.
+    memory : None | str | joblib.Memory
+        Folder in which results are kept.
+
+    Returns
+    -------
+    folds : Folds
+        The folds.
+    """
+    recordings = check_recordings(X)
+    splits = split_recordings(recordings, groups, cv)
+    memory = open_memory(memory)
+    keys = []
+    if memory.location is not None:
+        keys = [fingerprint(recording) for recording in recordings]
+    return Folds(recordings, None if y is None else list(y), splits, keys, memory)
+
+
+def split_recordings(recordings, groups=None, cv=None):
+    """Split recordings into training and test.
+
+    Parameters
+    ----------
+    recordings : list of mne.io.Raw | list of mne.Epochs
+        The recordings.
+    groups : None | sequence of str, shape (n_recordings,)
+        What is held out as a whole; None stands for the subjects.
+    cv : None | cross-validation generator | list of tuple
+        The folds; None stands for ``GroupKFold(5)``.
+
+    Returns
+    -------
+    splits : list of tuple of (ndarray, ndarray)
+        Indices of the recordings for training and for test, for each fold.
+
+    Raises
+    ------
+    TypeError
+        If cv is a number.
+    ValueError
+        If there are too few groups.
+    """
+    if isinstance(cv, Integral):
+        raise TypeError(
+            f"cv must be a cross-validation generator or a list of splits, got {cv}: "
+            "scikit-learn would part the recordings of a subject. Give "
+            f"GroupKFold({cv})."
+        )
+    groups = get_subjects(recordings) if groups is None else np.asarray(groups)
+    if len(groups) != len(recordings):
+        raise ValueError(
+            f"groups has {len(groups)} items for {len(recordings)} recordings: "
+            "expected one for each."
+        )
+    cv = GroupKFold(5) if cv is None else cv
+    n_groups = len(np.unique(groups))
+    if isinstance(cv, GroupKFold) and n_groups < max(2, cv.n_splits):
+        raise ValueError(
+            f"X has recordings of {n_groups} subject(s), too few for {cv.n_splits} "
+            "folds. Give more subjects, or cv=GroupKFold(n) with n between 2 and their "
+            "number."
+        )
+    rows = np.arange(len(recordings))
+    splits = check_cv(cv).split(recordings, groups=groups)
+    return [(rows[train], rows[test]) for train, test in splits]
+
+
+def _run_in_threads(function, *task):
+    """Run a task whose own parallel parts stay where it runs.
+
+    A cluster would take each of them for a task of its own, however small.
+    """
+    with parallel_config("threading", n_jobs=1):
+        return function(*task)
+
+
+def _fit(estimator, recordings, y, key):
+    """Train a copy of an estimator; the key is what a memory knows recordings by."""
+    return clone(estimator).fit(recordings, y)

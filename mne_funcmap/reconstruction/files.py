@@ -1,0 +1,302 @@
+"""What a model file holds of a reconstructor: its identity, networks and studies."""
+
+import numpy as np
+import torch
+from sklearn.frozen import FrozenEstimator
+
+from ..embedder import FunctionalEmbedder
+from ..embedding.files import pack_embedder, unpack_embedder
+from ..identity.union import IdentityUnion
+from ..identity.vectors import IDENTITIES
+from ..nets.mixing import LinearPath
+from ..nets.reconstruction import MixedTransformer, RegionTransformer
+from ..training.persistence import check_params
+from ..training.runtime import make_restored, read_module_params, seeded_torch
+from .adaptation import WeightPrior
+from .networks import Networks
+from .region_summary import RegionSummary
+from .studies import Study, group_studies
+
+# attributes of a reconstructor that JSON can hold
+PLAIN = ("n_times_", "sfreq_")
+# what unpacking a damaged file may raise
+DAMAGE = (KeyError, TypeError, AttributeError, IndexError, RuntimeError, ValueError)
+FITTED = ("coord_frame_", "regions_")  # of identities that learn little
+
+
+def pack_reconstructor(rec):
+    """Return what a model file holds of a fitted reconstructor.
+
+    Parameters
+    ----------
+    rec : MaskedRegionReconstructor
+        The reconstructor.
+
+    Returns
+    -------
+    header : dict
+        The parameters, and what else JSON can hold.
+    tensors : dict of str to torch.Tensor
+        Weights, identities of regions, and what was adapted to.
+    """
+    of_place = {"callbacks": None, "memory": None, "verbose": None}
+    params = rec.get_params(deep=False) | of_place | {"identity": "none"}
+    if rec.target_regions is not None:
+        params["target_regions"] = [str(region) for region in rec.target_regions]
+    check_params(params)
+    identity, tensors = pack_identity(rec.identity_)
+    tensors = join_tensors("identity", tensors) | pack_nets(rec)
+    for i, region in enumerate(rec.regions_):
+        values = np.ascontiguousarray(rec.region_summary_.identities[region])
+        tensors[f"region.{i}"] = torch.from_numpy(values)
+    tensors["identity_mean"] = torch.from_numpy(rec.scaled_identity_.mean)
+    studies = [
+        pack_study(study) for name in sorted(rec.adapted_) for study in rec.known_[name]
+    ]
+    for i, (_, of_study) in enumerate(studies):
+        tensors |= join_tensors(f"study{i}", of_study)
+    header = {name: getattr(rec, name) for name in PLAIN} | {
+        "params": params,
+        "identity": identity,
+        "identity_scale": rec.scaled_identity_.scale,
+        "regions": rec.regions_.tolist(),
+        "scales": [rec.region_summary_.scales[region] for region in rec.regions_],
+        "studies": [of_study for of_study, _ in studies],
+        "networks": {"n_epochs": rec.n_epochs_, "valid_r": rec.valid_r_},
+    }
+    return header, tensors
+
+
+def pack_nets(rec):
+    """Return the weights of a reconstructor's networks, a dict of tensors."""
+    tensors = join_tensors("net", rec.net_.module_.state_dict())
+    if rec.architecture == "mixed":
+        tensors |= join_tensors("prior", rec.prior_.state_dict())
+    if rec.residual_net_ is not None:
+        weights = rec.residual_net_.module_.residual.state_dict()
+        tensors |= join_tensors("residual", weights)
+    return tensors
+
+
+def unpack_networks(header, tensors, architecture, settings):
+    """Return the networks that a model file holds.
+
+    Parameters
+    ----------
+    header : dict
+        What training told.
+    tensors : dict of str to torch.Tensor
+        As by `pack_reconstructor`.
+    architecture : str
+        That of the reconstructor.
+    settings : Settings
+        How they are made.
+
+    Returns
+    -------
+    networks : Networks
+        The networks, without training curves.
+    """
+    device, overrides = settings.device, read_module_params(settings.net_params)
+    precision = {"precision": settings.precision}
+    weights = split_tensors("net", tensors)
+    if architecture == "transformer":
+        params = settings.module | precision | overrides
+        net = make_restored(RegionTransformer, params, weights, device)
+        return Networks(net, **header)
+    net = make_restored(LinearPath, settings.linear | overrides, weights, device)
+    with seeded_torch(0):
+        prior = WeightPrior(
+            n_identity=settings.n_identity, n_filters=net.module_.bank.n_filters
+        )
+    prior.load_state_dict(split_tensors("prior", tensors))
+    networks = Networks(net, prior, **header)
+    weights = {k: v for k, v in tensors.items() if k.startswith("residual.")}
+    if weights:
+        weights |= join_tensors("linear", net.module_.state_dict())
+        params = settings.linear | precision | {"linear": net.module_}
+        residual_net = make_restored(MixedTransformer, params, weights, device)
+        networks.residual_net = residual_net
+    return networks
+
+
+def pack_identity(identity):
+    """Return what a model file holds of a fitted identity.
+
+    Parameters
+    ----------
+    identity : transformer
+        A fitted identity of the package.
+
+    Returns
+    -------
+    header : dict
+        What JSON can hold.
+    tensors : dict of str to torch.Tensor
+        The weights.
+
+    Raises
+    ------
+    ValueError
+        If it is not of the package.
+    """
+    if isinstance(identity, FrozenEstimator):
+        identity = identity.estimator
+    if isinstance(identity, IdentityUnion):
+        packed = [pack_identity(member) for member in identity.identities_]
+        header = {
+            "class": "IdentityUnion",
+            "members": [of_member for of_member, _ in packed],
+            "scales": [float(scale) for scale in identity.scales_],
+        }
+        tensors = [join_tensors(f"{i}", found) for i, (_, found) in enumerate(packed)]
+        return header, {k: v for found in tensors for k, v in found.items()}
+    name = type(identity).__name__
+    if type(identity) is FunctionalEmbedder:
+        header, tensors = pack_embedder(identity)
+        return {"class": name, "header": header}, tensors
+    if type(identity) not in IDENTITIES.values():
+        raise ValueError(
+            f"The identity {name} cannot be written to a model file: expected one of "
+            f"{sorted(IDENTITIES)} or an IdentityUnion of them. Pickle the "
+            "reconstructor instead."
+        )
+    fitted = {
+        key: np.asarray(getattr(identity, key)).tolist()
+        for key in FITTED
+        if hasattr(identity, key)
+    }
+    return {"class": name, "params": identity.get_params(), "fitted": fitted}, {}
+
+
+def unpack_identity(header, tensors, device):
+    """Return the fitted identity that a model file holds.
+
+    Parameters
+    ----------
+    header : dict
+        As by `pack_identity`.
+    tensors : dict of str to torch.Tensor
+        As by `pack_identity`.
+    device : str
+        Where to compute from now on.
+
+    Returns
+    -------
+    identity : transformer
+        The fitted identity.
+    """
+    if header["class"] == "IdentityUnion":
+        members = [
+            unpack_identity(of_member, split_tensors(f"{i}", tensors), device)
+            for i, of_member in enumerate(header["members"])
+        ]
+        union = IdentityUnion(members)
+        union.identities_, union.scales_ = members, header["scales"]
+        return union
+    if header["class"] == "FunctionalEmbedder":
+        return unpack_embedder(FunctionalEmbedder, header["header"], tensors, device)
+    classes = {known.__name__: known for known in IDENTITIES.values()}
+    identity = classes[header["class"]](**header["params"])
+    for name, value in header["fitted"].items():
+        setattr(identity, name, np.array(value) if name == "regions_" else value)
+    identity.is_fitted_ = True
+    return identity
+
+
+def unpack_regions(regions, scales, tensors):
+    """Return the summary of regions that a model file holds.
+
+    Parameters
+    ----------
+    regions : sequence of str
+        The regions.
+    scales : list of float
+        Their scales in volts.
+    tensors : dict of str to torch.Tensor
+        As by `pack_reconstructor`.
+
+    Returns
+    -------
+    summary : RegionSummary
+        The summary.
+    """
+    identities = {r: tensors[f"region.{i}"].numpy() for i, r in enumerate(regions)}
+    return RegionSummary(identities, dict(zip(regions, scales, strict=True)))
+
+
+def pack_study(study):
+    """Return what a model file holds of a study.
+
+    Parameters
+    ----------
+    study : Study
+        A recording that was adapted to.
+
+    Returns
+    -------
+    header : dict
+        Names, regions and seconds.
+    tensors : dict of str to torch.Tensor
+        Identities, scales and moments.
+    """
+    header = {
+        "subject": study.subject,
+        "ch_names": study.ch_names.tolist(),
+        "region": study.region.tolist(),
+        "seconds": [seconds for _, seconds in study.parts],
+    }
+    tensors = {
+        name: torch.from_numpy(np.ascontiguousarray(getattr(study, name)))
+        for name in ("identity", "mean", "scale")
+    }
+    parts = {f"part{i}": moments for i, (moments, _) in enumerate(study.parts)}
+    return header, tensors | parts
+
+
+def unpack_study(header, tensors):
+    """Return the study that a model file holds.
+
+    Parameters
+    ----------
+    header : dict
+        As by `pack_study`.
+    tensors : dict of str to torch.Tensor
+        As by `pack_study`.
+
+    Returns
+    -------
+    study : Study
+        The study.
+    """
+    seconds = header["seconds"]
+    return Study(
+        subject=header["subject"],
+        ch_names=np.array(header["ch_names"]),
+        region=np.array(header["region"]),
+        **{name: tensors[name].numpy() for name in ("identity", "mean", "scale")},
+        parts=tuple((tensors[f"part{i}"], of_one) for i, of_one in enumerate(seconds)),
+    )
+
+
+def unpack_studies(headers, tensors):
+    """Return the studies that a model file holds, by subject."""
+    return group_studies(
+        unpack_study(header, split_tensors(f"study{i}", tensors))
+        for i, header in enumerate(headers)
+    )
+
+
+def join_tensors(prefix, tensors):
+    """Return tensors under names that begin with a prefix."""
+    return {f"{prefix}.{name}": value for name, value in tensors.items()}
+
+
+def split_tensors(prefix, tensors):
+    """Return the tensors whose names begin with a prefix, without it."""
+    start = f"{prefix}."
+    return {
+        name.removeprefix(start): value
+        for name, value in tensors.items()
+        if name.startswith(start)
+    }

@@ -1,0 +1,1 @@
+"""What models read of recordings: channels, signals, segments and windows."""

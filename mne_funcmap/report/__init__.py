@@ -1,0 +1,1 @@
+"""The report: findings, as tables, sentences and one HTML file."""

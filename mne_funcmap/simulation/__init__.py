@@ -1,0 +1,1 @@
+"""Simulated recordings, and how well they can be predicted at best."""

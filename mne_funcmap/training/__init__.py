@@ -1,0 +1,1 @@
+"""What all training shares: devices, seeds, skorch nets, processes, files."""

@@ -1,0 +1,33 @@
+import io
+import re
+
+import torch
+
+import mne_funcmap as mf
+from mne_funcmap import cli
+
+
+def test_lists_versions_and_devices():
+    text = io.StringIO()
+    mf.sys_info(text, unicode=False)
+    lines = dict(re.findall(r"(?m)^ *(\S+) +(\S.*)$", text.getvalue()))
+    assert lines["mne_funcmap"] == mf.__version__
+    assert "Platform" in lines
+    assert lines["torch"].startswith(torch.__version__)
+    assert lines["skorch"][0].isdigit()
+
+
+def test_devices(monkeypatch):
+    properties = type("properties", (), {"name": "H200", "total_memory": 3 * 2**30})
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: properties)
+    text = io.StringIO()
+    mf.sys_info(text)
+    assert "H200, 3.0 GiB" in text.getvalue()
+    assert "none" not in text.getvalue()
+
+
+def test_command(capsys):
+    assert cli.main(["sys-info"]) == 0
+    assert "mne_funcmap " in capsys.readouterr().out
