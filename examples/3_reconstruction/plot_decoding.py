@@ -113,8 +113,8 @@ ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 ax.spines[["top", "right"]].set_visible(False)
 
 # %%
-# Grey dots are patients. With eight of them the intervals are wide, and hold whatever
-# difference there may be between the two. On real recordings, tasks and stages of sleep
+# Grey dots are patients. With eight of them the intervals are wide, and do not tell
+# which features are better. On real recordings, tasks and stages of sleep
 # were decoded no better from latent sources than from band power. So ask both:
 # :func:`mne_funcmap.probes.probe_decoding` compares them and other features on the same
 # folds, with intervals of their differences and a test against chance.

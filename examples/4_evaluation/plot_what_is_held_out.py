@@ -148,7 +148,7 @@ plt.show()
 # * hold out **channels** to say what to expect of further channels of these patients;
 # * hold out **sessions** or **blocks of time** to say whether a channel stays what it
 #   is. For this, one over the number of regions is not what chance achieves: compare
-#   with shuffled regions, as :func:`mne_funcmap.permutation.permutation_test` does.
+#   with shuffled regions, as :func:`mne_funcmap.evaluation.permutation_test` does.
 #
 # Intervals are over patients whatever is held out, since the channels of one patient
 # are not independent of each other. Do not compare two models by whether their
