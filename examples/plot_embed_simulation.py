@@ -83,16 +83,21 @@ columns = ["model", "balanced_accuracy", "low", "high", "chance"]
 summary[columns + ["difference", "diff_low", "diff_high"]].round(2)
 
 # %%
+# Which regions are taken for which, all patients held out:
+
+fig = mf.viz.plot_confusion(frame[frame["model"] == "embedding"])
+
+# %%
 # The embedding
 # -------------
-# Channels of all patients in one plane. Colours are regions, markers patients. If those
-# of the last patient, ``sub-06``, lie among the others of their colour, the embedding
-# is common to all of them.
+# Channels of all patients in one plane. Colours are regions, markers patients, and
+# those of the last patient, who was not trained on, have a dark rim. If they lie among
+# the others of their colour, the embedding is common to all of them.
 
-fig = mf.plot_embedding(embedder.to_frame(X))
+fig = mf.plot_embedding(embedder.to_frame(X), held_out=["sub-06"])
 
 # %%
 # From here, :ref:`plot-what-is-held-out` tells what such scores mean, and
 # :ref:`plot-cross-validate` how to use scikit-learn's tools.
 
-# sphinx_gallery_thumbnail_number = 2
+# sphinx_gallery_thumbnail_number = 3

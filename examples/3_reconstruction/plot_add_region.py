@@ -86,17 +86,11 @@ for raw in new:
     for region in rec.regions_:
         rest = take_away(raw, region)
         virtual = rec.add_region([rest], region)[0].get_data()[-1]
-        true = raw.get_data(picks=[ch for ch in regions if regions[ch] == region]).mean(
-            axis=0
-        )
-        usable = slice(
-            1000, None
-        )  # what tells the identities of the others comes before
-        r = np.corrcoef(
-            np.vstack([true, virtual, np.roll(virtual, 1000), rest.get_data()])[
-                :, usable
-            ]
-        )[0]
+        of_region = [ch_name for ch_name in regions if regions[ch_name] == region]
+        true = raw.get_data(picks=of_region).mean(axis=0)
+        signals = [true, virtual, np.roll(virtual, 1000), *rest.get_data()]
+        # the first ten seconds have told what the channels are
+        r = np.corrcoef(np.array(signals)[:, 1000:])[0]
         rows.append(
             {
                 "subject": mf.get_subjects([raw])[0],
