@@ -57,8 +57,8 @@ def plot_brain(
     ImportError
         If nilearn is not installed.
     ValueError
-        If a column is missing, a channel has several rows or no position, or
-        positions are in another frame.
+        If a column or all its numbers are missing, a channel has several rows or no
+        position, or positions are in another frame.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def plot_brain(
     >>> mf.viz.plot_brain(X, emb.to_frame(X), column="region")  # doctest: +SKIP
     """
     points = _locate(check_recordings(X), frame, column)
-    plot_glass_brain = _import_glass_brain()
+    _import_glass_brain()
     label, width, many = label or column, measure_width(axes), {}
     if frame[column].dtype.kind in "fiub":
         axes = open_axes(axes, PAGE, 1.7)
@@ -81,17 +81,24 @@ def plot_brain(
         shades = shade_rows(values, palette)
         explain_colors(axes, label, palette, below=legend)
         many = {number: values[name] for name, number in list_numbers(values).items()}
-    views = {"display_mode": "lyrz", "annotate": False}
-    display = plot_glass_brain(None, axes=axes, figure=axes.figure, **views)
-    display.annotate(size=8)
-    _follow(axes, display)
-    size = float(np.clip(6000 / len(points), 8, 30)) * min(1, width / PAGE) ** 2
-    rim = {"edgecolors": "white", "linewidths": 0.3}
-    display.add_markers(points, marker_color=shades, marker_size=size, **rim)
+    display = _draw_views(axes, points, shades, min(1, width / PAGE) ** 2)
     for side in "lr":
         is_seen = points[:, 0] <= 0 if side == "l" else points[:, 0] >= 0
         _number(display.axes[side].ax, {n: rows[is_seen] for n, rows in many.items()})
     return finish([axes], show)
+
+
+def _draw_views(axes, points, shades, scale):
+    """Draw brains with markers, and return what holds them."""
+    plot_glass_brain = _import_glass_brain()
+    views = {"display_mode": "lyrz", "annotate": False}
+    display = plot_glass_brain(None, axes=axes, figure=axes.figure, **views)
+    display.annotate(size=8)
+    _follow(axes, display)
+    size = scale * float(np.clip(6000 / len(points), 8, 30))
+    rim = {"edgecolors": "white", "linewidths": 0.3}
+    display.add_markers(points, marker_color=shades, marker_size=size, **rim)
+    return display
 
 
 def _number(axes, values):
@@ -137,6 +144,8 @@ def _locate(recordings, frame, column):
             "for each channel. Choose a model, as by frame[frame['model'] == "
             "'embedding'], or average."
         )
+    if not len(frame):
+        raise ValueError("The table has no rows: expected one for each channel.")
     points = np.empty((len(frame), 3))
     for index in frame["recording"].unique():
         if index not in range(len(recordings)):
@@ -167,6 +176,11 @@ def _shade_numbers(axes, values, label, cmap):
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize, to_rgba
 
+    if np.isnan(values).all():
+        raise ValueError(
+            f"There is no number to show ({label}): all are missing. Choose another "
+            "column."
+        )
     mapped = ScalarMappable(Normalize(np.nanmin(values), np.nanmax(values)), cmap)
     add_bar(axes, mapped, label)
     shades = mapped.to_rgba(values)

@@ -10,7 +10,9 @@ from .style import FONT, LETTER, LINE, add_legend
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 UNKNOWN, UNKNOWN_COLOR = "unknown", "#999999"
 MARKERS = "oXs^DvP<>*"
-MAX_NAME, MAX_LABEL = 44, 32  # letters of a name in a legend, and beside an axis
+MAX_NAME, MAX_LABEL = 48, 32  # letters of a name in a legend, and beside an axis
+GAP = 6  # letters that a marker and what lies between columns take
+MAX_ROWS = 20  # of a legend of one column
 
 
 def encode(frame, column):
@@ -159,17 +161,47 @@ def make_handle(label, color="0.3", marker="o", **options):
 
 
 class Columns(NamedTuple):
-    """The columns of a legend below axes, and the inches that it is high."""
+    """How the columns of a legend below axes fit.
+
+    Attributes
+    ----------
+    number : int
+        How many there are.
+    letters : int
+        How long names may be.
+    height : float
+        Inches of the legend.
+    """
 
     number: int
+    letters: int
     height: float
 
 
-def measure_legend(palette, width):
-    """Return the `Columns` of a legend of colours that is some inches wide."""
-    widest = max(map(len, _name(palette)))
-    number = int(np.clip(width / (LETTER * (widest + 6)), 1, len(palette)))
-    return Columns(number, LINE * (1 + -(-len(palette) // number)))
+def measure_legend(palette, width, n_more=0):
+    """Measure a legend below axes.
+
+    Parameters
+    ----------
+    palette : dict of object to color
+        The colours that it explains.
+    width : float
+        Inches that there are.
+    n_more : int
+        Number of further entries.
+
+    Returns
+    -------
+    columns : Columns
+        How its columns fit.
+    """
+    letters = int(width / LETTER)
+    widest = max(map(len, _name(palette))) + GAP
+    number = min(max(letters // widest, 1), len(palette))
+    if len(palette) > MAX_ROWS:
+        number = max(number, 2)
+    height = LINE * (1 + -(-(len(palette) + n_more) // number))
+    return Columns(number, max(letters // number - GAP, GAP), height)
 
 
 def explain_colors(axes, title, palette, more=(), *, below=None, **options):
@@ -195,9 +227,10 @@ def explain_colors(axes, title, palette, more=(), *, below=None, **options):
     legend : matplotlib.legend.Legend
         The legend.
     """
+    names = _name(palette, below.letters if below else MAX_NAME)
     handles = [
         make_handle(name, color)
-        for name, color in zip(_name(palette), palette.values(), strict=True)
+        for name, color in zip(names, palette.values(), strict=True)
     ]
     if below is not None:
         options |= {"ncols": below.number, "labelspacing": 0.15, "columnspacing": 0.8}
@@ -205,14 +238,11 @@ def explain_colors(axes, title, palette, more=(), *, below=None, **options):
     return add_legend(axes, [*handles, *more], title=title, **options)
 
 
-def _name(palette):
+def _name(palette, length=MAX_NAME):
     """Return the names of colours, with their numbers where they have some."""
     numbers = list_numbers(palette)
-    names = {value: shorten(value, MAX_NAME) for value in palette}
-    return [
-        f"{numbers[value]} {name}" if value in numbers else name
-        for value, name in names.items()
-    ]
+    names = [f"{numbers.get(value, '')} {value}".lstrip() for value in palette]
+    return [shorten(name, length) for name in names]
 
 
 def shorten(name, length=MAX_LABEL):

@@ -102,32 +102,19 @@ def plot_embedding(
         )
     is_held_out = _find_held_out(frame, held_out)
     points, names = project(embeddings, method, n_dims)
-    space = {"projection": "3d"} if n_dims == 3 else {}
-    colors = encode(frame, color)
+    colors, shapes = encode(frame, color), _choose_shapes(frame, marker)
     palette = make_palette(colors)
+    more = [] if marker == color else _list_shapes(marker, shapes)
+    more += [_make_rim()] if is_held_out.any() else []
     below = None
     if are_many(palette):
-        below = measure_legend(palette, measure_width(axes))
-    width = PAGE if n_dims == 2 or below else 6.0
-    height = 4.4 + (below.height if below else 0)
-    axes = open_axes(axes, width, height, **space)
-    if (axes.name == "3d") != (n_dims == 3):
-        raise ValueError(
-            f"n_dims={n_dims} does not fit axes with the projection {axes.name!r}. "
-            "Make axes with projection='3d' for n_dims=3, and without for 2."
-        )
-    shapes = _choose_shapes(frame, marker)
+        below = measure_legend(palette, measure_width(axes), len(more))
+    axes = _open(axes, n_dims, below)
     _scatter(axes, points, shade_rows(colors, palette), shapes, is_held_out)
     for value, rows in colors.items():
         if ellipses and rows.sum() > 2:
             _draw_ellipse(axes, points[rows], palette[value])
     _name_axes(axes, names)
-    if n_dims == 2:
-        hide_spines(axes)
-    more = _list_shapes(marker, shapes) if marker != color else []
-    if is_held_out.any():
-        rim = {"markerfacecolor": "white", "markeredgecolor": "black"}
-        more += [make_handle("held out", **rim)]
     room = 2 if below or n_dims == 3 else 0  # for the names of axes
     explain_colors(axes, color, palette, more, below=below, borderaxespad=room)
     middles = {
@@ -166,6 +153,20 @@ def _find_held_out(frame, held_out):
     return frame["subject"].isin(held_out).to_numpy()
 
 
+def _open(axes, n_dims, below):
+    """Return axes in the plane or in space, with place for a legend below."""
+    width = PAGE if n_dims == 2 or below else 6.0
+    height = 4.4 + (below.height if below else 0)
+    space = {"projection": "3d"} if n_dims == 3 else {}
+    axes = open_axes(axes, width, height, **space)
+    if (axes.name == "3d") != (n_dims == 3):
+        raise ValueError(
+            f"n_dims={n_dims} does not fit axes with the projection {axes.name!r}. "
+            "Make axes with projection='3d' for n_dims=3, and without for 2."
+        )
+    return axes
+
+
 def _choose_shapes(frame, marker):
     """Return ``{value: (marker, rows)}``; of too many values, one for all."""
     values = encode(frame, marker) if marker else {}
@@ -181,6 +182,12 @@ def _list_shapes(marker, shapes):
         return []
     title = [make_handle("", marker=""), make_handle(marker, marker="")]
     return title + [make_handle(name, marker=m) for name, (m, _) in shapes.items()]
+
+
+def _make_rim():
+    """Return the entry of a legend that explains what was held out."""
+    rim = {"markerfacecolor": "white", "markeredgecolor": "black"}
+    return make_handle("held out", **rim)
 
 
 def _scatter(axes, points, shades, shapes, is_held_out):
@@ -216,6 +223,8 @@ def _draw_ellipse(axes, points, color):
 
 def _name_axes(axes, names):
     """Name the axes, whose units mean nothing."""
+    if len(names) == 2:
+        hide_spines(axes)
     for letter, name in zip("xyz", names, strict=False):
         ticks = (
             {f"{letter}ticks": []} if len(names) == 2 else {f"{letter}ticklabels": []}

@@ -4,11 +4,21 @@ import numpy as np
 
 from ..evaluation.clusters import list_components
 from .categories import shorten
-from .style import COLUMN, FONT, LETTER, PAGE, add_bar, check_columns, finish, open_axes
+from .style import (
+    COLUMN,
+    FONT,
+    LETTER,
+    PAGE,
+    add_bar,
+    check_columns,
+    finish,
+    name_rows,
+    open_axes,
+)
 
-MAX_WRITTEN = 12  # regions of a matrix in whose cells numbers are written
+MAX_WRITTEN = 10  # regions of a matrix in whose cells numbers are written
 CELL, SMALL_CELL = 0.42, 0.135  # inches
-MIN_HEIGHT = 2.7
+MIN_HEIGHT, TREE = 2.7, 0.5
 
 
 def plot_confusion(predictions, *, title=None, axes=None, show=True):
@@ -107,7 +117,7 @@ def plot_region_distances(frame, *, metric="cosine", axes=None, show=True):
     tree = linkage(distances, "average", optimal_ordering=True)
     order = dendrogram(tree, no_plot=True)["leaves"]
     matrix = squareform(distances)[np.ix_(order, order)]
-    axes = _open_matrix(axes, means.index, above=0.5)
+    axes = _open_matrix(axes, means.index, above=TREE)
     image = axes.imshow(matrix, cmap="cividis", vmin=0, aspect="auto")
     _name_cells(axes, means.index[order], groups.size().to_numpy()[order])
     _write_cells(axes, image, matrix)
@@ -151,7 +161,7 @@ def _name_cells(axes, regions, counts):
         ends = place[4::5]
         axes.set_xticks(ends, ends + 1, fontsize=FONT)
         axes.set_xticks(place, minor=True)
-    axes.set_yticks(place, names, fontsize=FONT)
+    name_rows(axes, names)
 
 
 def _write_cells(axes, image, values):
@@ -168,7 +178,8 @@ def _draw_tree(axes, tree):
     """Draw a tree above a matrix whose columns are its leaves."""
     from scipy.cluster.hierarchy import dendrogram
 
-    above = axes.inset_axes([0, 1.01, 1, 0.18])
+    height = axes.get_window_extent().height / axes.figure.dpi
+    above = axes.inset_axes([0, 1.01, 1, TREE / height])
     lines = dendrogram(tree, no_plot=True)
     for x, y in zip(lines["icoord"], lines["dcoord"], strict=True):
         # leaves are at 5, 15, 25, ...

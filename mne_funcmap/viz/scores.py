@@ -4,12 +4,21 @@ import numpy as np
 
 from ..evaluation.resampling import describe, weigh_subjects
 from .categories import COLORS, UNKNOWN_COLOR, make_handle, make_palette, shorten
-from .style import PAGE, add_legend, check_columns, finish, hide_spines, open_axes
+from .style import (
+    PAGE,
+    add_legend,
+    check_columns,
+    finish,
+    hide_spines,
+    name_rows,
+    open_axes,
+)
 
 NAMES = {"balanced_accuracy": "Balanced accuracy", "r": "Pearson r"}
 RIGHT = "share right"
 BASELINE_COLOR = "#555555"
 N_RESAMPLES = 2000
+MIN_HEIGHT = 1.6
 
 
 def plot_scores(
@@ -57,7 +66,7 @@ def plot_scores(
     >>> fig = plot_scores(pd.DataFrame(scores | interval), score="r", show=False)
     """
     check_columns(summary, ["model", score, "low", "high"], "compare_embedders")
-    axes = open_axes(axes, PAGE, 0.8 + 0.26 * len(summary))
+    axes = open_axes(axes, PAGE, max(0.8 + 0.26 * len(summary), MIN_HEIGHT))
     place = np.arange(len(summary))
     is_baseline = summary["model"].isin(_list_baselines(summary)).to_numpy()
     colors = np.where(is_baseline, BASELINE_COLOR, COLORS[0])
@@ -70,7 +79,7 @@ def plot_scores(
         style = {"color": colors[kind], "marker": marker, "s": 36, "zorder": 4}
         axes.scatter(summary[score][kind], place[kind], **style)
     handles = _draw_references(axes, summary, score)
-    axes.set_yticks(place, summary["model"])
+    name_rows(axes, summary["model"])
     axes.set_ylim(len(summary) - 0.4, -0.6)
     axes.set_xlabel(f"{NAMES.get(score, score)} (95 % interval over subjects)")
     hide_spines(axes)
@@ -127,8 +136,8 @@ def plot_region_scores(frame, *, score=None, title=None, axes=None, show=True):
     first = table[table["model"] == models[0]].groupby("region")["score"]
     regions = first.mean().sort_values(ascending=False, kind="stable").index
     step = 0.8 / len(models)
-    height = max(0.16, 0.12 * len(models) + 0.05)
-    axes = open_axes(axes, PAGE, 0.7 + height * len(regions))
+    height = max(0.14, 0.12 * len(models) + 0.02) * len(regions)
+    axes = open_axes(axes, PAGE, max(0.7 + height, MIN_HEIGHT))
     palette = make_palette(models)
     for at, region in enumerate(regions):
         for number, (model, color) in enumerate(palette.items()):
@@ -138,8 +147,7 @@ def plot_region_scores(frame, *, score=None, title=None, axes=None, show=True):
     if chance is not None:
         axes.axvline(chance, color=UNKNOWN_COLOR, ls="--", lw=1, zorder=0)
     counts = first.size()[regions]
-    names = [f"{shorten(name)} ({n})" for name, n in counts.items()]
-    axes.set_yticks(range(len(regions)), names)
+    name_rows(axes, [f"{shorten(name)} ({n})" for name, n in counts.items()])
     axes.set_ylim(len(regions) - 0.4, -0.6)
     name = NAMES.get(score, score).capitalize()
     axes.set(xlabel=f"{name} (95 % interval over subjects)", ylabel="Region (channels)")
@@ -204,8 +212,9 @@ def _draw_references(axes, summary, score):
     """Draw chance and the best baseline as lines, and return these."""
     chance = summary["chance"].iloc[0] if "chance" in summary else 0.0
     lines = [axes.axvline(chance, color=UNKNOWN_COLOR, ls="--", lw=1, label="chance")]
-    if "baseline" in summary:
-        best = summary.set_index("model").loc[summary["baseline"].iloc[0], score]
+    rows = summary["model"] == summary.get("baseline")
+    if rows.any():
+        best = summary[score][rows].iloc[0]
         style = {"color": COLORS[5], "ls": ":", "label": "best plain baseline"}
         lines.append(axes.axvline(best, **style))
     return lines

@@ -6,6 +6,7 @@ from mne.viz.utils import plt_show
 COLUMN, WIDE, PAGE = 3.35, 5.0, 7.09  # inches: 85, 127 and 180 mm of a journal
 FONT = "small"  # 8.3 points, unless the user has another size
 LETTER, LINE = 0.06, 0.15  # inches that such a letter and a line of them take
+CROWDED = 1.4  # lines that are drawn in the place of one, at most
 
 
 def import_pyplot():
@@ -110,6 +111,13 @@ def finish(axes, show, *, title=None):
 def hide_spines(axes):
     """Leave the lines of the axes at the left and at the bottom."""
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def name_rows(axes, names):
+    """Name rows from 0 on, or every n-th one if axes are too low for all."""
+    rows = axes.get_window_extent().height / axes.figure.dpi / LINE
+    step = int(np.ceil(len(names) / max(rows * CROWDED, 1)))
+    axes.set_yticks(range(0, len(names), step), names[::step], fontsize=FONT)
 
 
 def add_legend(axes, handles=None, *, below=False, outside=False, **options):

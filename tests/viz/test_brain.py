@@ -84,6 +84,10 @@ def test_bad_input(recordings):
     frame = make_table(region=["A", "A", "B", None])
     with pytest.raises(ValueError, match=r"No columns \['c9'\]"):
         mf.viz.plot_brain(recordings, frame, column="c9", show=False)
+    with pytest.raises(ValueError, match="no rows"):
+        mf.viz.plot_brain(recordings, frame[:0], show=False)
+    with pytest.raises(ValueError, match="all are missing"):
+        mf.viz.plot_brain(recordings, make_table(r=np.nan), column="r", show=False)
     with pytest.raises(ValueError, match="has recording 1, and X only 1"):
         mf.viz.plot_brain(recordings[:1], frame, show=False)
     with pytest.raises(ValueError, match="'A1' of recording 0 has several rows"):

@@ -67,6 +67,11 @@ def test_baselines_look_different(summary):
     assert len(big[0].get_paths()[0]) != len(big[1].get_paths()[0])
 
 
+def test_some_models_only(summary, list_legend):
+    fig = mf.viz.plot_scores(summary[:1], show=False)
+    assert list_legend(fig) == ["chance"]
+
+
 def test_a_dot_for_every_subject(summary, predictions):
     fig = mf.viz.plot_scores(summary, frame=predictions, show=False)
     dots = list_dots(fig.axes[0])
@@ -137,6 +142,16 @@ def test_region_scores_of_another_column(list_legend):
     fig = mf.viz.plot_region_scores(frame, score="nmse", show=False)
     assert_allclose(list_dots(fig.axes[0])[0][:, 0], [0.2, 0.4])
     assert list_legend(fig) == ["a subject"]  # chance is not known
+
+
+def test_names_of_rows_do_not_overlap(plt):
+    regions = [f"region {i:02}" for i in range(60)]
+    frame = pd.DataFrame({"subject": "a", "region": regions, "r": 0.5})
+    (low, high) = [plt.figure(figsize=(5, height)).add_subplot() for height in (2, 12)]
+    for ax in (low, high):
+        mf.viz.plot_region_scores(frame, axes=ax, show=False)
+    assert len(high.get_yticklabels()) == 60
+    assert 5 < len(low.get_yticklabels()) < 20
 
 
 def test_given_axes_are_used(summary, predictions, plt):
