@@ -16,11 +16,13 @@ does it take, and when would a regression on these seconds alone do as well?
 import matplotlib.pyplot as plt
 import mne
 import pandas as pd
+import torch
 
 import mne_funcmap as mf
 from mne_funcmap.baselines import RecordingRidge
 
 mne.set_log_level("warning")
+torch.set_num_threads(1)  # for small networks, several only wait for each other
 
 simulation = {
     "n_subjects": 8,
@@ -51,7 +53,7 @@ patients = {"Signs as in the cohort": new, "Arbitrary signs": flipped}
 # weights to them, with those of the cohort as a prior. The ridge regression has nothing
 # but these seconds.
 
-rec = mf.MaskedRegionReconstructor("functional", max_epochs=15, random_state=0)
+rec = mf.MaskedRegionReconstructor("functional", max_epochs=10, random_state=0)
 rec.fit(train)
 ridge = RecordingRidge().fit(train)
 

@@ -18,10 +18,12 @@ import matplotlib.pyplot as plt
 import mne
 import numpy as np
 import pandas as pd
+import torch
 
 import mne_funcmap as mf
 
 mne.set_log_level("warning")
+torch.set_num_threads(1)  # for small networks, several only wait for each other
 
 simulation = {
     "n_subjects": 7,
@@ -54,7 +56,7 @@ print(without.ch_names)
 # amplitude is that of the region there. It is an ordinary channel of the copy that is
 # returned, with a region, and a name that says what it is.
 
-rec = mf.MaskedRegionReconstructor("functional", max_epochs=20, random_state=0)
+rec = mf.MaskedRegionReconstructor("functional", max_epochs=10, random_state=0)
 rec.fit(train)
 (added,) = rec.add_region([without], "STN")
 print(added.ch_names[-1], mf.get_regions(added)[added.ch_names[-1]])

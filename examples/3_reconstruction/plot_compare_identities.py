@@ -16,12 +16,14 @@ regressions, with intervals over patients.
 # Regions share common sources, filtered and resampled to what is to be predicted.
 
 import mne
+import torch
 from sklearn.model_selection import GroupShuffleSplit
 
 import mne_funcmap as mf
 from mne_funcmap.baselines import MeanPrediction, RecordingRidge
 
 mne.set_log_level("warning")
+torch.set_num_threads(1)  # for small networks, several only wait for each other
 
 simulation = {
     "n_subjects": 8,
@@ -48,7 +50,7 @@ X = mf.RecordingPreprocessor(h_freq=45, sfreq=100).fit_transform(X)
 # are more identities and baselines.
 
 identities = {
-    name: mf.MaskedRegionReconstructor(name, max_epochs=15, random_state=0)
+    name: mf.MaskedRegionReconstructor(name, max_epochs=10, random_state=0)
     for name in ("functional", "anatomical", "none")
 }
 baselines = {"ridge of the recording": RecordingRidge(), "mean": MeanPrediction()}

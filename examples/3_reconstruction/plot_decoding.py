@@ -21,6 +21,7 @@ the first thing that one should try.
 import matplotlib.pyplot as plt
 import mne
 import numpy as np
+import torch
 from scipy.stats import bootstrap
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_predict
@@ -31,6 +32,7 @@ import mne_funcmap as mf
 from mne_funcmap.probes import BandPower
 
 mne.set_log_level("warning")
+torch.set_num_threads(1)  # for small networks, several only wait for each other
 rng = np.random.default_rng(0)
 
 X = mf.simulate_recordings(
@@ -73,7 +75,7 @@ for raw, label in zip(X, labels, strict=True):
 readout = (StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
 pipelines = {
     "latent sources": make_pipeline(
-        mf.MaskedRegionReconstructor("region", max_epochs=15, random_state=0),
+        mf.MaskedRegionReconstructor("region", max_epochs=10, random_state=0),
         mf.WindowPooler(),
         *readout,
     ),
