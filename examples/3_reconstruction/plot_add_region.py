@@ -131,3 +131,5 @@ ax.spines[["top", "right"]].set_visible(False)
 # like those of the training. Do not test hypotheses about a region on its virtual
 # channels; use them where something is needed in its place, such as the input of a
 # decoder that was trained with all regions.
+
+# sphinx_gallery_thumbnail_number = 2
