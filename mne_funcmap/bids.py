@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import mne
 
 from .progress import log_level, tell, track
+from .recordings.positions import name_frame
 from .regions import set_regions
 from .subjects import shorten_list
 
@@ -224,11 +225,7 @@ def _name_mni_frame(raw, path):
     positions = montage.get_positions()
     is_mni = "_space-mni" in electrodes.name.lower()
     if positions["coord_frame"] == "unknown" and is_mni:
-        montage = mne.channels.make_dig_montage(
-            positions["ch_pos"], coord_frame="mni_tal"
-        )
-        # no fiducials are needed, so no warning that there are none
-        raw.set_montage(montage, on_missing="ignore", verbose="ERROR")
+        name_frame(raw, "mni_tal")
 
 
 def _find_sidecar(path, suffix):

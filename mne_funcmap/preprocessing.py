@@ -23,6 +23,7 @@ from sklearn.utils._param_validation import Interval
 from . import __version__
 from .progress import VERBOSE_CONSTRAINT, track, verbose_method
 from .recordings.keeping import fingerprint
+from .recordings.positions import name_frame
 from .recordings.referencing import get_electrodes, list_names, rereference
 from .subjects import describe, shorten_list
 
@@ -261,9 +262,18 @@ def _preprocess_once(recording, name, steps, log_level, memory):
         path = Path(memory) / key / f"preprocessed_{'epo' if is_epochs else 'raw'}.fif"
         if not path.exists():
             _write(_preprocess(recording, name, **steps), path)
-        if is_epochs:  # if they are not loaded, copies share an open file
-            return mne.read_epochs(path)
-        return read_raw_fif(path, preload=False)
+        # of Epochs that are not loaded, copies would share an open file
+        kept = mne.read_epochs(path) if is_epochs else read_raw_fif(path, preload=False)
+        return _restore_frame(kept, recording)
+
+
+def _restore_frame(inst, recording):
+    """Name the frame of positions, which FIF does not store, as it was."""
+    montage = recording.get_montage()
+    frame = montage and montage.get_positions()["coord_frame"]
+    if frame not in (None, "head"):
+        name_frame(inst, frame)
+    return inst
 
 
 def _write(inst, path):

@@ -364,6 +364,24 @@ def test_kept_recordings_are_the_same(recording, tmp_path):
     assert_allclose(kept.get_data(), expected.get_data(), rtol=1e-6, atol=1e-12)
 
 
+@pytest.mark.parametrize("frame", ["mni_tal", "mri", "head"])
+@pytest.mark.parametrize("reference", [None, "bipolar"])
+def test_kept_recordings_have_the_same_positions(frame, reference, tmp_path):
+    raw = make_raw().pick("seeg")
+    points = np.random.default_rng(0).uniform(-0.05, 0.05, (len(raw.ch_names), 3))
+    montage = mne.channels.make_dig_montage(
+        dict(zip(raw.ch_names, points, strict=True)), coord_frame=frame
+    )
+    raw.set_montage(montage, verbose="error")
+    params = {"h_freq": 40.0, "reference": reference}
+    (expected,) = RecordingPreprocessor(**params).transform([raw])
+    (kept,) = RecordingPreprocessor(**params, memory=tmp_path).transform([raw])
+    expected, kept = (inst.get_montage().get_positions() for inst in (expected, kept))
+    assert kept["coord_frame"] == expected["coord_frame"] == frame
+    for name, position in expected["ch_pos"].items():
+        assert_allclose(kept["ch_pos"][name], position, atol=1e-6)
+
+
 def test_kept_recordings_are_processed_once(tmp_path, monkeypatch):
     raw = make_raw()
     preprocess = RecordingPreprocessor(h_freq=40.0, memory=tmp_path)

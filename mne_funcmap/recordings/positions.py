@@ -1,5 +1,6 @@
 """Where channels lie."""
 
+import mne
 import numpy as np
 
 from ..subjects import describe, shorten_list
@@ -82,6 +83,22 @@ def locate_channels(recording, ch_names, index=None):
             "info['bads'], or use another identity."
         )
     return points
+
+
+def name_frame(recording, frame):
+    """Name the frame of the positions of a recording, in place.
+
+    Parameters
+    ----------
+    recording : mne.io.Raw | mne.Epochs
+        The recording, with positions, which stay as they are.
+    frame : str
+        Their frame.
+    """
+    positions = recording.get_montage().get_positions()["ch_pos"]
+    montage = mne.channels.make_dig_montage(positions, coord_frame=frame)
+    # no fiducials are needed, so no warning that there are none
+    recording.set_montage(montage, on_missing="ignore", verbose="ERROR")
 
 
 def embed_positions(points):
