@@ -210,6 +210,9 @@ def test_documented_parameters_are_those_with_hints(name):
 
 
 def test_errors_name_pages_of_the_guide():
+    guide = Path(__file__).parents[1] / "doc" / "guide"
+    titles = {path.read_text(encoding="utf-8") for path in guide.glob("*.rst")}
+    assert all(any(f"\n{page}\n===" in text for text in titles) for page in PAGES)
     folder = Path(mf.__file__).parent
     # strings that are continued on the next line are joined first
     sources = [
