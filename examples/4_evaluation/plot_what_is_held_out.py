@@ -79,7 +79,7 @@ for held_out, (parts, groups, _) in make_splits(X).items():
 # balanced accuracies with 95 % intervals from drawing patients.
 
 models = {
-    "embedding": mf.FunctionalEmbedder(duration=5.0, max_epochs=20, random_state=0),
+    "embedding": mf.FunctionalEmbedder(duration=5.0, max_epochs=8, random_state=0),
     "spectrum with LDA": SpectralClassifier(classifier="lda", duration=5.0),
 }
 
