@@ -10,10 +10,12 @@ OUT = demo_results
 
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/installed
+BUILD = from setuptools import build_meta; \
+	build_meta.build_sdist('dist'); build_meta.build_wheel('dist')
 
 export MPLBACKEND = Agg
 
-.PHONY: help demo test lint doc bench
+.PHONY: help demo test lint doc bench dist
 
 help:
 	@echo "make demo    simulated recordings to a table and figures in $(OUT)"
@@ -21,6 +23,7 @@ help:
 	@echo "make test    lint, then run tests and doctests"
 	@echo "make lint    check style and format"
 	@echo "make doc     build the documentation in doc/_build/html"
+	@echo "make dist    build what a release consists of, in dist"
 	@echo "make bench   measure speed and memory, into doc/benchmarks.json (an hour)"
 
 demo: $(INSTALLED)
@@ -39,6 +42,12 @@ doc: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks --json doc/benchmarks.json
+
+dist: $(INSTALLED)
+	rm -rf dist
+	mkdir dist
+	$(BIN)/python -m pip install -q -c constraints.txt setuptools
+	$(BIN)/python -c "$(BUILD)"
 
 $(INSTALLED): setup.cfg constraints.txt
 	$(PYTHON) -m venv "$(VENV)"

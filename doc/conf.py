@@ -38,6 +38,7 @@ html_theme_options = {
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
 
+autodoc_typehints = "none"  # the parameters tell the types in words
 numpydoc_show_class_members = False  # the class template lists them
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",

@@ -1,10 +1,13 @@
 """Recordings and their regions from a BIDS folder."""
 
+from __future__ import annotations
+
 import csv
 import warnings
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mne
 
@@ -12,6 +15,13 @@ from .progress import log_level, tell, track
 from .recordings.positions import name_frame
 from .regions import set_regions
 from .subjects import shorten_list
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mne.io import BaseRaw
+
+    from .hints import AnyPath, Verbose
 
 _DATATYPES = ("eeg", "ieeg")
 _FORMATS = (".bdf", ".edf", ".set", ".vhdr")
@@ -34,15 +44,15 @@ _NEEDLESS_WARNINGS = (
 
 @log_level
 def read_recordings_bids(
-    root,
+    root: AnyPath,
     *,
-    region_column="region",
-    subjects=None,
-    sessions=None,
-    tasks=None,
-    preload=False,
-    verbose=None,
-):
+    region_column: str | None = "region",
+    subjects: str | Sequence[str] | None = None,
+    sessions: str | Sequence[str] | None = None,
+    tasks: str | Sequence[str] | None = None,
+    preload: bool = False,
+    verbose: Verbose = None,
+) -> list[BaseRaw]:
     """Read the EEG and intracranial EEG recordings of a BIDS folder.
 
     Parameters

@@ -4,8 +4,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import mne
-
 SIMULATED = {"n_subjects": 10, "n_sessions": 2, "duration": 60.0, "sfreq": 500.0}
 # the channels of the others are independent: nothing could be predicted of them
 COUPLED = {
@@ -157,23 +155,22 @@ def _read(args):
     from .simulation.simulate import simulate_recordings
 
     coupled = True
-    with mne.utils.use_log_level("WARNING"):
-        if args.root is None:
-            _say("Simulated recordings; those to reconstruct are coupled ones.")
-            recordings = simulate_recordings(**SIMULATED, random_state=SEED)
-            coupled = simulate_recordings(**COUPLED, random_state=SEED)
-        else:
-            _say(f"Reading {args.root}")
-            recordings = read_recordings_bids(
-                args.root,
-                region_column=args.region_column,
-                subjects=args.subjects,
-                tasks=args.task,
-                preload=True,
-            )
-        if args.sfreq is not None:
-            preprocessor = RecordingPreprocessor(sfreq=args.sfreq)
-            recordings = preprocessor.fit_transform(recordings)
+    if args.root is None:
+        _say("Simulated recordings; those to reconstruct are coupled ones.")
+        recordings = simulate_recordings(**SIMULATED, random_state=SEED)
+        coupled = simulate_recordings(**COUPLED, random_state=SEED)
+    else:
+        _say(f"Reading {args.root}")
+        recordings = read_recordings_bids(
+            args.root,
+            region_column=args.region_column,
+            subjects=args.subjects,
+            tasks=args.task,
+            preload=True,
+        )
+    if args.sfreq is not None:
+        preprocessor = RecordingPreprocessor(sfreq=args.sfreq)
+        recordings = preprocessor.fit_transform(recordings)
     return recordings, coupled
 
 

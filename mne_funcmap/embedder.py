@@ -1,7 +1,10 @@
 """FunctionalEmbedder: recordings in, one embedding for each channel out."""
 
+from __future__ import annotations
+
 import inspect
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.base import TransformerMixin
@@ -23,6 +26,15 @@ from .recordings.measured import by_channel
 from .recordings.storage import take_rows
 from .segment_embedder import SegmentEmbedder
 from .training.persistence import load_model, save_model
+
+if TYPE_CHECKING:
+    from typing import Any, Literal, Self
+
+    import pandas as pd
+    from skorch import NeuralNet
+    from skorch.history import History
+
+    from .hints import AnyPath, Memory, Picks, Recordings, Seed, Verbose
 
 
 class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
@@ -108,6 +120,8 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         The trained net.
     history_ : skorch.history.History
         The training curve.
+    valid_score_ : float | None
+        Balanced accuracy on what was held out in training; None if nothing was.
     n_times_, sfreq_ : int, float
         Number of samples of a segment and sampling rate in Hz.
     n_recordings_, n_subjects_, n_channels_ : int
@@ -171,31 +185,31 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
 
     def __init__(
         self,
-        n_components=32,
+        n_components: int = 32,
         *,
-        encoder="spectral",
-        loss="supcon",
-        positives="region",
-        across_subjects=False,
-        duration=None,
-        normalize=False,
-        picks=None,
-        context=False,
-        n_neighbors=5,
-        memory=None,
-        max_epochs=None,
-        batch_size=None,
-        lr=None,
-        weight_decay=None,
-        temperature=None,
-        patience=10,
-        device="auto",
-        precision="auto",
-        callbacks=None,
-        net_params=None,
-        random_state=0,
-        verbose=None,
-    ):
+        encoder: Literal["spectral", "cnn"] | type = "spectral",
+        loss: Literal["supcon", "pairwise"] = "supcon",
+        positives: Literal["region", "channel", "both"] = "region",
+        across_subjects: bool = False,
+        duration: float | None = None,
+        normalize: bool = False,
+        picks: Picks = None,
+        context: bool = False,
+        n_neighbors: int = 5,
+        memory: Memory = None,
+        max_epochs: int | None = None,
+        batch_size: int | None = None,
+        lr: float | None = None,
+        weight_decay: float | None = None,
+        temperature: float | None = None,
+        patience: int = 10,
+        device: str = "auto",
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
+        callbacks: list | None = None,
+        net_params: dict[str, Any] | None = None,
+        random_state: Seed = 0,
+        verbose: Verbose = None,
+    ) -> None:
         self.n_components = n_components
         self.encoder = encoder
         self.loss = loss
@@ -221,7 +235,7 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         self.verbose = verbose
 
     @verbose_method
-    def transform(self, X):
+    def transform(self, X: Recordings) -> list[np.ndarray]:
         """Embed the channels of recordings.
 
         Parameters
@@ -239,7 +253,7 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         return split_channels(self._collect(source).values, source.channels)
 
     @verbose_method
-    def to_frame(self, X):
+    def to_frame(self, X: Recordings) -> pd.DataFrame:
         """Return the embeddings of channels as a table.
 
         Parameters
@@ -250,7 +264,7 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         Returns
         -------
         frame : pandas.DataFrame
-            One row for each channel: subject, recording, ch_name, region (None where
+            One row for each channel: subject, recording, ch_name, region (missing where
             unknown), and the components c0, c1, ...
         """
         source = self._open(X)
@@ -259,7 +273,7 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         return make_frame(source.channels, found.channel, **components)
 
     @verbose_method
-    def embed_segments(self, X):
+    def embed_segments(self, X: Recordings) -> pd.DataFrame:
         """Return the embeddings of segments: how an embedding changes in time.
 
         Parameters
@@ -279,7 +293,7 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         columns = {"onset": found.onset} | _name_components(found.values)
         return make_frame(source.channels, found.channel, **columns)
 
-    def save(self, path):
+    def save(self, path: AnyPath) -> None:
         """Write the fitted embedder to a file.
 
         Parameters
@@ -299,7 +313,7 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         save_model(path, type(self).__name__, *pack_embedder(self))
 
     @classmethod
-    def load(cls, path, *, device="auto"):
+    def load(cls, path: AnyPath, *, device: str = "auto") -> Self:
         """Read an embedder written by `save`.
 
         Parameters
@@ -331,16 +345,21 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
             ) from error
 
     @property
-    def net_(self):
+    def net_(self) -> NeuralNet:
         """The trained skorch net."""
         return self.segment_embedder_.net_
 
     @property
-    def history_(self):
+    def history_(self) -> History:
         """The training curve."""
         return self.segment_embedder_.history_
 
-    def make_segment_embedder(self):
+    @property
+    def valid_score_(self) -> float | None:
+        """Balanced accuracy on what was held out in training; None without that."""
+        return self.segment_embedder_.valid_score_
+
+    def make_segment_embedder(self) -> SegmentEmbedder:
         """Make what embeds segments.
 
         Returns
@@ -406,9 +425,6 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         labels = label_channels(channels, self.positives)
         return np.array([label is not None for label in labels])
 
-    def _list_trained(self):
-        return self.segment_embedder_._list_trained()
-
     @property
     def _network(self):
         # after fit, a device that is named is moved to
@@ -436,7 +452,7 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
             )
         return self.readout_.predict_proba(embeddings)
 
-    def fit_readout(self, references, regions):
+    def fit_readout(self, references: np.ndarray, regions: np.ndarray) -> None:
         """Fit the classifier of embeddings, if there are regions.
 
         Parameters

@@ -6,8 +6,6 @@ from sklearn.utils._pprint import _EstimatorPrettyPrinter
 
 from .progress import tell
 
-MEASURES = {"valid_balanced_accuracy": "validation score", "valid_r": "validation r"}
-
 
 class FittedRepr:
     """Base of estimators whose representation tells what they were fitted on.
@@ -103,7 +101,7 @@ def describe_training(n_epochs, measure, score=None):
     n_epochs : int
         Number of epochs.
     measure : str
-        Name of the score in the training curve.
+        What the score is.
     score : float | None
         What was reached on what was held out; None stands for no such thing.
 
@@ -113,9 +111,7 @@ def describe_training(n_epochs, measure, score=None):
         A few words.
     """
     epochs = count(n_epochs, "epoch")
-    return (
-        epochs if score is None else f"{MEASURES[measure]} {score:.2f} after {epochs}"
-    )
+    return epochs if score is None else f"{measure} {score:.2f} after {epochs}"
 
 
 def count(number, name):

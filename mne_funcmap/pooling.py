@@ -1,7 +1,15 @@
 """WindowPooler: from features of windows to one row for each recording."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, Self
 
 
 class WindowPooler(TransformerMixin, BaseEstimator):
@@ -19,7 +27,7 @@ class WindowPooler(TransformerMixin, BaseEstimator):
     (2, 6)
     """
 
-    def fit(self, X, y=None):
+    def fit(self, X: Sequence[np.ndarray], y: Any = None) -> Self:
         """Do nothing: there is nothing to learn.
 
         Parameters
@@ -36,7 +44,7 @@ class WindowPooler(TransformerMixin, BaseEstimator):
         """
         return self
 
-    def transform(self, X):
+    def transform(self, X: Sequence[np.ndarray]) -> np.ndarray:
         """Pool features.
 
         Parameters

@@ -1,10 +1,13 @@
 """Filtering, resampling and re-referencing of lists of recordings."""
 
+from __future__ import annotations
+
 import logging
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import joblib
 import mne
@@ -23,6 +26,12 @@ from .recordings.keeping import fingerprint
 from .recordings.positions import name_frame
 from .recordings.referencing import get_electrodes, list_names, rereference
 from .subjects import describe, shorten_list
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, Self
+
+    from .hints import AnyPath, Recording, Recordings, Verbose
 
 POSITIVE = Interval(Real, 0, None, closed="neither")
 
@@ -104,15 +113,15 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
     def __init__(
         self,
         *,
-        notch=False,
-        l_freq=None,
-        h_freq=None,
-        sfreq=None,
-        reference=None,
-        memory=None,
-        n_jobs=None,
-        verbose=None,
-    ):
+        notch: bool | float = False,
+        l_freq: float | None = None,
+        h_freq: float | None = None,
+        sfreq: float | None = None,
+        reference: str | Sequence[str] | None = None,
+        memory: AnyPath | None = None,
+        n_jobs: int | None = None,
+        verbose: Verbose = None,
+    ) -> None:
         self.notch = notch
         self.l_freq = l_freq
         self.h_freq = h_freq
@@ -122,7 +131,7 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X, y=None):
+    def fit(self, X: Recordings, y: Any = None) -> Self:
         """Check the parameters and the recordings.
 
         Parameters
@@ -149,7 +158,7 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
         return self
 
     @verbose_method
-    def transform(self, X):
+    def transform(self, X: Recordings) -> list[Recording]:
         """Preprocess recordings.
 
         Parameters

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from functools import wraps
 from multiprocessing import current_process
 from numbers import Integral
+from os import environ
 from threading import current_thread, main_thread
 from time import perf_counter
 
@@ -46,8 +47,7 @@ class Progress:
     def __exit__(self, *error):
         if Progress._outermost is self:
             Progress._outermost = None
-        if self._bar is not None:
-            self._bar._tqdm.close()
+        self._bar = None  # which takes it away
 
     def advance(self, by=1):
         """Count what has been done.
@@ -61,7 +61,7 @@ class Progress:
         self.done += by
         if self._bar is not None:
             self._bar.update_with_increment_value(by)
-        elif Progress._outermost is self and perf_counter() - self._start > DELAY:
+        elif self._is_due():
             self._bar = ProgressBar(
                 self.total,
                 initial_value=self.done,
@@ -71,6 +71,11 @@ class Progress:
                 miniters=0,
                 bar_format=BAR,
             )
+
+    def _is_due(self):
+        """Return whether a bar is still to come, and worth it."""
+        is_late = perf_counter() - self._start > DELAY
+        return Progress._outermost is self and is_late and self.done < self.total
 
 
 def track(items, title, total=None):
@@ -142,5 +147,7 @@ def _use_level(level):
 
 
 def _is_in_front():
-    """Return whether this is no parallel worker."""
-    return current_thread() is main_thread() and current_process().name == "MainProcess"
+    """Return whether this is no parallel worker, thread or further process."""
+    is_main = current_process().name == "MainProcess"
+    is_first = environ.get("RANK", "0") == "0"  # of processes that train together
+    return current_thread() is main_thread() and is_main and is_first

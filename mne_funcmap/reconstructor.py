@@ -1,8 +1,11 @@
 """MaskedRegionReconstructor: predict a withheld region from the others."""
 
+from __future__ import annotations
+
 from copy import copy
 from dataclasses import replace
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 from mne import BaseEpochs
@@ -53,6 +56,15 @@ from .recordings.windows import cut_study
 from .subjects import describe, get_subjects, shorten_list
 from .training.persistence import load_model, save_model
 from .training.runtime import draw_seed, move_net, resolve_device
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, Literal, Self
+
+    from sklearn.base import BaseEstimator
+    from skorch.history import History
+
+    from .hints import AnyPath, Memory, Picks, Recording, Recordings, Seed, Verbose
 
 # of a skorch net, what the training or other parameters depend on
 RESERVED = {
@@ -244,29 +256,29 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
 
     def __init__(
         self,
-        identity="functional",
+        identity: str | BaseEstimator = "functional",
         *,
-        target_regions=None,
-        query="channel",
-        architecture="mixed",
-        window=1.0,
-        identity_duration=10.0,
-        validation="recordings",
-        picks=None,
-        memory=None,
-        n_latents=64,
-        max_epochs=None,
-        batch_size=None,
-        lr=None,
-        weight_decay=None,
-        patience=15,
-        device="auto",
-        precision="auto",
-        callbacks=None,
-        net_params=None,
-        random_state=0,
-        verbose=None,
-    ):
+        target_regions: Sequence[str] | None = None,
+        query: Literal["channel", "region"] = "channel",
+        architecture: Literal["mixed", "transformer"] = "mixed",
+        window: float = 1.0,
+        identity_duration: float = 10.0,
+        validation: Literal["recordings", "time"] = "recordings",
+        picks: Picks = None,
+        memory: Memory = None,
+        n_latents: int = 64,
+        max_epochs: int | None = None,
+        batch_size: int | None = None,
+        lr: float | None = None,
+        weight_decay: float | None = None,
+        patience: int = 15,
+        device: str = "auto",
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
+        callbacks: list | None = None,
+        net_params: dict[str, Any] | None = None,
+        random_state: Seed = 0,
+        verbose: Verbose = None,
+    ) -> None:
         self.identity = identity
         self.target_regions = target_regions
         self.query = query
@@ -290,7 +302,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         self.verbose = verbose
 
     @verbose_method
-    def adapt(self, X):
+    def adapt(self, X: Recordings) -> Self:
         """Adapt to seconds of new recordings.
 
         The weights that identities tell are the prior of a ridge regression on these
@@ -330,7 +342,9 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         return adapted
 
     @verbose_method
-    def transform(self, X, reference=None):
+    def transform(
+        self, X: Recordings, *, reference: Recordings | None = None
+    ) -> list[np.ndarray]:
         """Return features of windows for a downstream decoder.
 
         The latent sources are common to all subjects and regions: features are the
@@ -366,7 +380,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             )
         ]
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: Recordings, y: Any = None) -> list[np.ndarray]:
         """Fit, and return features of windows.
 
         Parameters
@@ -384,12 +398,14 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         return self.fit(X).transform(X)
 
     @property
-    def history_(self):
+    def history_(self) -> History:
         """The training curve."""
         return self.net_.history
 
     @verbose_method
-    def add_region(self, X, region, n_channels=1):
+    def add_region(
+        self, X: Recordings, region: str, n_channels: int = 1
+    ) -> list[Recording]:
         """Add virtual channels of a region that was not recorded.
 
         Parameters
@@ -436,7 +452,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             )
         ]
 
-    def save(self, path):
+    def save(self, path: AnyPath) -> None:
         """Write the fitted reconstructor to a file.
 
         Parameters
@@ -457,7 +473,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         save_model(path, type(self).__name__, *pack_reconstructor(self))
 
     @classmethod
-    def load(cls, path, *, device="auto"):
+    def load(cls, path: AnyPath, *, device: str = "auto") -> Self:
         """Read a reconstructor written by `save`.
 
         Parameters
@@ -542,7 +558,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         alone = "linear" if self.architecture == "mixed" else "transformer"
         name = alone if self.residual_net_ is None else "mixed"
         score = self.valid_r_.get(name)
-        return describe_training(self.n_epochs_, "valid_r", score)
+        return describe_training(self.n_epochs_, "validation r", score)
 
     def _make_settings(self, seed):
         """Return how networks are made and trained."""
@@ -632,7 +648,8 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             raise ValueError(
                 "identity='channel' numbers the channels of a recording, and with "
                 "query='region' withheld ones are not even counted. Use another "
-                "identity, or query='channel'."
+                "identity, or query='channel'. See 'Choosing an identity' in the user "
+                "guide."
             )
         return make_identity(
             self.identity,

@@ -5,9 +5,12 @@ names its channels, so that it follows MNE's own operations. No other module kno
 this format.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 import mne
 import numpy as np
@@ -16,10 +19,15 @@ from mne.io import BaseRaw
 
 from .subjects import check_recording, describe, shorten_list
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .hints import Recording
+
 _PREFIX = "region/"
 
 
-def set_regions(inst, regions):
+def set_regions(inst: Recording, regions: Mapping[str, str]) -> Recording:
     """Set the brain regions of channels.
 
     Parameters
@@ -98,7 +106,7 @@ def set_regions(inst, regions):
     return inst
 
 
-def get_regions(inst):
+def get_regions(inst: Recording) -> dict[str, str]:
     """Get the brain regions of channels.
 
     Parameters
@@ -125,14 +133,17 @@ def get_regions(inst):
     if lost:
         raise ValueError(
             f"{describe(None, inst)} has regions without channels: {lost}. A BIDS "
-            "events file, for one, keeps no channels: call set_regions again."
+            "events file, for one, keeps no channels: call set_regions again. See "
+            "'Preparing recordings' in the user guide."
         )
     labels = _find_labels(inst)
     present = {name: labels[name] for name in inst.ch_names if name in labels}
     return _one_region_each(inst, present)
 
 
-def rename_channels(inst, mapping):
+def rename_channels(
+    inst: Recording, mapping: Mapping[str, str] | Callable[[str], str]
+) -> Recording:
     """Rename channels and keep their regions.
 
     On Raw this is MNE's own renaming; on Epochs, MNE leaves the old names in the
@@ -224,7 +235,8 @@ def check_renamed(recording, ch_names, name):
             f"regions of channels that no longer exist, {shorten_list(stale)}: renamed "
             "or re-referenced? Call set_regions again (set_regions(recording, {}) if "
             "they really have no region), and rename on Epochs with "
-            "mne_funcmap.rename_channels, which keeps the regions."
+            "mne_funcmap.rename_channels, which keeps the regions. See 'Preparing "
+            "recordings' in the user guide."
         )
 
 

@@ -1,7 +1,10 @@
 """SegmentEmbedder: arrays of segments in, embeddings out."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -38,6 +41,16 @@ from .training.runtime import (
     move_net,
     seeded_torch,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Literal, Self
+
+    from numpy.typing import ArrayLike
+
+    from .hints import Seed, Verbose
+    from .recordings.measured import Units
+    from .recordings.storage import StoredRows
 
 
 class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
@@ -111,6 +124,8 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         ``valid_balanced_accuracy``; None if there was nothing to hold out.
     n_epochs_ : int
         Number of epochs that ``net_`` was trained for.
+    valid_score_ : float | None
+        Balanced accuracy of the read-out after so many, in that search.
     participation_ratio_ : float
         Effective number of dimensions of the training embeddings.
     n_samples_ : int
@@ -149,24 +164,24 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
 
     def __init__(
         self,
-        n_components=32,
+        n_components: int = 32,
         *,
-        encoder="spectral",
-        loss="supcon",
-        across_groups=False,
-        max_epochs=None,
-        batch_size=None,
-        lr=None,
-        weight_decay=None,
-        temperature=None,
-        patience=10,
-        device="auto",
-        precision="auto",
-        callbacks=None,
-        net_params=None,
-        random_state=0,
-        verbose=None,
-    ):
+        encoder: Literal["spectral", "cnn"] | type = "spectral",
+        loss: Literal["supcon", "pairwise"] = "supcon",
+        across_groups: bool = False,
+        max_epochs: int | None = None,
+        batch_size: int | None = None,
+        lr: float | None = None,
+        weight_decay: float | None = None,
+        temperature: float | None = None,
+        patience: int = 10,
+        device: str = "auto",
+        precision: Literal["auto", "float32", "bfloat16"] = "auto",
+        callbacks: list | None = None,
+        net_params: dict[str, Any] | None = None,
+        random_state: Seed = 0,
+        verbose: Verbose = None,
+    ) -> None:
         self.n_components = n_components
         self.encoder = encoder
         self.loss = loss
@@ -185,7 +200,15 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         self.verbose = verbose
 
     @verbose_method
-    def fit(self, X, y, groups=None, units=None, auxiliary=None):
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        groups: ArrayLike | None = None,
+        *,
+        units: ArrayLike | None = None,
+        auxiliary: ArrayLike | None = None,
+    ) -> Self:
         """Train the embedding.
 
         Parameters
@@ -245,7 +268,7 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         self._tell_fitted(perf_counter() - started)
         return self
 
-    def begin(self, n_times):
+    def begin(self, n_times: int) -> Callable[[np.ndarray], np.ndarray]:
         """Prepare to train on segments of a length.
 
         Parameters
@@ -269,7 +292,13 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
             return np.asarray
         return lambda X: _apply(start, "front_end", X).numpy()
 
-    def fit_features(self, features, y, groups=None, auxiliary=None):
+    def fit_features(
+        self,
+        features: torch.Tensor | StoredRows,
+        y: ArrayLike,
+        groups: ArrayLike | None = None,
+        auxiliary: ArrayLike | None = None,
+    ) -> Self:
         """Train the embedding on features of segments, or of units of them.
 
         Parameters
@@ -298,10 +327,12 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         samples = Samples(features, labels, groups, n_labels, self.across_groups)
         split = hold_out(labels, groups) if has_groups else None
         self.n_epochs_, self.search_history_ = start.max_epochs, None
+        self.valid_score_ = None
         if split is not None:
             self.search_history_ = self._search(samples, split)
             scores = self.search_history_[:, "valid_balanced_accuracy"]
             self.n_epochs_ = choose_n_epochs(scores, len(np.unique(groups[split[1]])))
+            self.valid_score_ = scores[self.n_epochs_ - 1]
         net = make_net(self, samples, self._seed, n_epochs=self.n_epochs_)
         self.net_ = train_net(net, samples, self._seed)
         self.history_, self.n_samples_ = self.net_.history, len(labels)
@@ -309,7 +340,7 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         return self
 
     @verbose_method
-    def transform(self, X, units=None):
+    def transform(self, X: ArrayLike, units: ArrayLike | None = None) -> np.ndarray:
         """Embed segments, or units of them.
 
         Parameters
@@ -336,19 +367,19 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         return self.finish(average(measured, _encode(units)))
 
     @property
-    def has_front_end(self):
+    def has_front_end(self) -> bool:
         """Whether part of the encoder needs no training."""
         net = self._start if hasattr(self, "_start") else self.net_
         return net.module_.has_front_end
 
     @property
-    def front_end_key(self):
+    def front_end_key(self) -> list | None:
         """What tells the front end from others; None if nothing does."""
         # what a class of the user's computes may change from one day to the next
         known = self.has_front_end and self.encoder in ENCODERS
         return [self.encoder] if known else None
 
-    def measure(self, X):
+    def measure(self, X: np.ndarray) -> np.ndarray:
         """Return what is averaged over the segments of a unit.
 
         Parameters
@@ -363,7 +394,7 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         """
         return self._compute("front_end" if self.has_front_end else "embed", X).numpy()
 
-    def finish(self, averages):
+    def finish(self, averages: torch.Tensor) -> np.ndarray:
         """Return the embeddings of units.
 
         Parameters
@@ -379,7 +410,7 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         method = "forward" if self.has_front_end else "project"
         return self._compute(method, averages).numpy()
 
-    def embed_units(self, units):
+    def embed_units(self, units: Units) -> np.ndarray:
         """Embed the channels that were trained on.
 
         Parameters
@@ -397,7 +428,9 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
             values = self._compute("embed", values)
         return self.finish(average(values, units.channel, units.n_segments))
 
-    def restore(self, weights, *, n_times, n_labels):
+    def restore(
+        self, weights: dict[str, torch.Tensor], *, n_times: int, n_labels: int
+    ) -> Self:
         """Become fitted with weights that were trained before.
 
         Parameters
@@ -458,10 +491,7 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         """Return how the training went; nothing, if that is not known."""
         if not hasattr(self, "n_epochs_"):
             return ""
-        name, score = "valid_balanced_accuracy", None
-        if self.search_history_ is not None:
-            score = self.search_history_[self.n_epochs_ - 1, name]
-        return describe_training(self.n_epochs_, name, score)
+        return describe_training(self.n_epochs_, "validation score", self.valid_score_)
 
     def _search(self, samples, split):
         """Train without the held-out groups and return the history."""

@@ -4,7 +4,10 @@ The parts are recordings, and their groups what scikit-learn's splitters take. S
 are held out as a whole without cutting, with `get_subjects` for groups.
 """
 
+from __future__ import annotations
+
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 from mne import BaseEpochs
@@ -15,14 +18,20 @@ from .recordings.channels import (
     crop_copy,
     find_subjects,
     list_channels,
+    load_copy,
     warn_unknown_subjects,
 )
 from .recordings.labelled import read_labels
 from .regions import replace_regions
 from .subjects import describe, get_file_name, get_subject
 
+if TYPE_CHECKING:
+    from .hints import Labels, Picks, Recording, Recordings
 
-def cut_blocks(X, n_blocks=5, *, gap=2.0):
+
+def cut_blocks(
+    X: Recordings, n_blocks: int = 5, *, gap: float = 2.0
+) -> tuple[list[Recording], np.ndarray]:
     """Cut recordings into blocks of time, so that later times can be held out.
 
     Parameters
@@ -82,7 +91,9 @@ def cut_blocks(X, n_blocks=5, *, gap=2.0):
     return parts, np.tile(np.arange(n_blocks), len(recordings))
 
 
-def cut_channels(X, n_parts=4, *, picks=None, y=None):
+def cut_channels(
+    X: Recordings, n_parts: int = 4, *, picks: Picks = None, y: Labels | None = None
+) -> tuple[list[Recording], np.ndarray]:
     """Part the channels of each region, so that some can be held out.
 
     Parameters
@@ -141,7 +152,10 @@ def cut_channels(X, n_parts=4, *, picks=None, y=None):
         of_one = channels.recording == index
         for group in np.unique(part[of_one]):
             rows = of_one & (part == group)
-            chosen = recording.copy().pick([*channels.ch_name[rows]], verbose="error")
+            # MNE picks channels of Epochs only if they are loaded
+            is_epochs = isinstance(recording, BaseEpochs)
+            chosen = load_copy(recording) if is_epochs else recording.copy()
+            chosen.pick([*channels.ch_name[rows]], verbose="error")
             # on Epochs, MNE keeps those of channels that are in other parts
             labelled = replace_regions(chosen, labels)
             parts.append(_keep_subject(labelled, channels.subject[rows][0]))
@@ -149,7 +163,7 @@ def cut_channels(X, n_parts=4, *, picks=None, y=None):
     return parts, np.array(groups)
 
 
-def get_sessions(recordings):
+def get_sessions(recordings: Recordings) -> np.ndarray:
     """Get the sessions of recordings, so that later ones can be held out.
 
     Parameters

@@ -1,13 +1,19 @@
 """Whose a recording is, and how messages name it."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from mne import BaseEpochs
 from mne.io import BaseRaw
 
+if TYPE_CHECKING:
+    from .hints import Recordings
 
-def get_subjects(recordings):
+
+def get_subjects(recordings: Recordings) -> np.ndarray:
     """Get the subject of each recording, the groups of a cross-validation.
 
     Parameters
@@ -50,7 +56,8 @@ def get_subjects(recordings):
             f"No subject id in {len(missing)} of {len(subjects)} recordings: "
             f"{shorten_list(missing)}. Subjects must be known to be held out, and "
             "anonymizing sets every id to '0': set "
-            "recording.info['subject_info'] = {'his_id': 'sub-01'} on each."
+            "recording.info['subject_info'] = {'his_id': 'sub-01'} on each. See "
+            "'Preparing recordings' in the user guide."
         )
     return np.array(subjects)
 

@@ -1,11 +1,17 @@
 """What a bug report needs to tell of the machine and of what is installed."""
 
+from __future__ import annotations
+
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 import mne
 
 from . import __version__
+
+if TYPE_CHECKING:
+    from typing import Literal, TextIO
 
 # beside those that MNE lists
 PACKAGES = (
@@ -21,7 +27,13 @@ PACKAGES = (
 WIDTH = 21  # as MNE's
 
 
-def sys_info(fid=None, show_paths=False, *, dependencies="user", unicode="auto"):
+def sys_info(
+    fid: TextIO | None = None,
+    show_paths: bool = False,
+    *,
+    dependencies: Literal["user", "developer"] = "user",
+    unicode: bool | Literal["auto"] = "auto",
+) -> None:
     """Print versions, processors and graphics cards, for a bug report.
 
     Nothing is looked up on the internet.

@@ -801,7 +801,7 @@ def rename_on_epochs(recordings):
         (
             strip_all,
             r"No channel of X has a region. Call set_regions .* or give y; without any "
-            r"regions, train with positives='channel'\.$",
+            r"regions, train with positives='channel'\. See 'Preparing recordings'",
         ),
         (leave_one_region, "All channels of X with a region are in 'GPi'"),
         (change_rate, r"recording 1 \(subject 'sub-02'\): 2000 samples at 200 Hz"),

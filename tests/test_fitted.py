@@ -6,7 +6,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_html_repr
 
 import mne_funcmap as mf
-from mne_funcmap.baselines import RecordingRidge, SpectralClassifier
+from mne_funcmap.baselines import (
+    RecordingRidge,
+    SpectralClassifier,
+    SupervisedNetwork,
+)
 
 TRAINED_ON = "# fitted on 4 subjects, 12 channels, 3 regions, 48 s"
 
@@ -42,15 +46,18 @@ def test_others(X, embedder):
     assert repr(RecordingRidge().fit(X)).endswith(TRAINED_ON)
     rec = mf.MaskedRegionReconstructor("region", max_epochs=2).fit(X)
     assert repr(rec).splitlines()[-1].startswith(f"{TRAINED_ON}; validation r 0.")
-    assert "of 12 labels" not in repr(embedder.segment_embedder_)
+    supervised = SupervisedNetwork(mf.SegmentEmbedder(max_epochs=1), duration=2.0)
+    assert f"{TRAINED_ON}; 1 epoch" in repr(supervised.fit(X))
     assert "# fitted on 12 samples of 3 labels" in repr(embedder.segment_embedder_)
 
 
 def test_score_of_subjects_held_out(make_coupled):
     X = [make_coupled(f"sub-{i}", "AB", n_channels=1, duration=8.0) for i in range(6)]
     embedder = mf.FunctionalEmbedder(duration=2.0, max_epochs=1).fit(X)
-    score = embedder.segment_embedder_.search_history_[0, "valid_balanced_accuracy"]
-    assert f"; validation score {score:.2f} after 1 epoch" in repr(embedder)
+    history = embedder.segment_embedder_.search_history_
+    assert embedder.valid_score_ == history[0, "valid_balanced_accuracy"]
+    told = f"; validation score {embedder.valid_score_:.2f} after 1 epoch"
+    assert told in repr(embedder)
 
 
 def test_channels_that_are_not_trained_on(X):
@@ -65,5 +72,6 @@ def test_channels_that_are_not_trained_on(X):
 def test_html(embedder):
     html = estimator_html_repr(make_pipeline(mf.RecordingPreprocessor(), embedder))
     assert "n_subjects_" in html
+    assert "valid_score_" in html
     assert "scikit-learn.org" in estimator_html_repr(make_pipeline(embedder))
     assert "FunctionalEmbedder.html" not in html  # there is no such page

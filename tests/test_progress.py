@@ -79,6 +79,13 @@ def test_no_bar_in_workers(bars, monkeypatch):
     assert bars == []
 
 
+def test_one_of_several_processes_has_a_bar(bars, monkeypatch):
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        list(track("ab", f"letters of {rank}"))
+    assert bars == ["letters of 0"]
+
+
 def test_parts_of_a_step(at_once, capsys):
     with Progress("epochs", 2) as bar:
         bar.advance(0.5)
@@ -118,7 +125,7 @@ def test_what_takes_long_has_bars(X, embedder, bars):
     assert bars == ["recordings"]
     bars.clear()
     mf.compare_embedders(X, {"embedding": embedder}, cv=GroupKFold(2))
-    assert bars == ["models x folds"]
+    assert bars == ["recordings", "models x folds"]
 
 
 def test_reconstructor_has_bars(X, bars):

@@ -283,6 +283,18 @@ def test_parts_can_be_trained_on(make):
     assert set(model.classes_) == {"A", "B"}
 
 
+def test_channels_of_epochs_that_are_not_loaded(tmp_path):
+    epochs = make_epochs(make_raw())
+    epochs.save(tmp_path / "some_epo.fif", verbose="error")
+    lazy = mne.read_epochs(tmp_path / "some_epo.fif", preload=False, verbose="error")
+    parts, _ = mf.cut_channels([lazy], 2)
+    expected, _ = mf.cut_channels([epochs], 2)
+    for part, other in zip(parts, expected, strict=True):
+        assert part.ch_names == other.ch_names
+        assert mf.get_regions(part) == mf.get_regions(other)
+    assert not lazy.preload
+
+
 def test_channels_refuse():
     with pytest.raises(ValueError, match="2 at least, got 0"):
         mf.cut_channels([make_raw()], 0)

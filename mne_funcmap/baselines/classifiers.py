@@ -5,8 +5,11 @@ segments, as `FunctionalEmbedder`; those that predict withheld regions are asked
 measured as `MaskedRegionReconstructor` is. They can be cross-validated side by side.
 """
 
+from __future__ import annotations
+
 import warnings
 from numbers import Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -31,6 +34,11 @@ from ..recordings.measured import by_channel
 from ..recordings.storage import take_rows
 from ..segment_embedder import SegmentEmbedder
 from .spectra import FEATURES, read_spectra
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from ..hints import Memory, Picks
 
 CLASSIFIERS = ("lda", "logistic", "neighbors", "majority")
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)  # inverse strengths to choose from
@@ -104,14 +112,14 @@ class SpectralClassifier(RegionClassifier):
 
     def __init__(
         self,
-        features="spectrum",
+        features: Literal["spectrum", "rich"] = "spectrum",
         *,
-        classifier="logistic",
-        train_on="channels",
-        duration=None,
-        picks=None,
-        memory=None,
-    ):
+        classifier: Literal["lda", "logistic", "neighbors", "majority"] = "logistic",
+        train_on: Literal["channels", "segments"] = "channels",
+        duration: float | None = None,
+        picks: Picks = None,
+        memory: Memory = None,
+    ) -> None:
         self.features = features
         self.classifier = classifier
         self.train_on = train_on
@@ -185,13 +193,13 @@ class SupervisedNetwork(NetworkClassifier):
 
     def __init__(
         self,
-        segment_embedder=None,
+        segment_embedder: SegmentEmbedder | None = None,
         *,
-        context=False,
-        duration=None,
-        picks=None,
-        memory=None,
-    ):
+        context: bool = False,
+        duration: float | None = None,
+        picks: Picks = None,
+        memory: Memory = None,
+    ) -> None:
         self.segment_embedder = segment_embedder
         self.context = context
         self.duration = duration
@@ -262,7 +270,7 @@ class UntrainedEmbedder(FunctionalEmbedder):
     the embeddings as by `FunctionalEmbedder`, whose parameters it has.
     """
 
-    def make_segment_embedder(self):
+    def make_segment_embedder(self) -> SegmentEmbedder:
         """Make what embeds segments, with random weights.
 
         Returns

@@ -4,8 +4,11 @@ They have the interface and the measures of `MaskedRegionReconstructor`, as thos
 `reconstruction_baselines`.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
 from itertools import product
+from typing import TYPE_CHECKING
 
 import mne
 import numpy as np
@@ -20,6 +23,9 @@ from ..recordings.positions import get_positions, locate_channels
 from ..subjects import describe
 from .reconstructors import CONSTRAINTS, POSITIVE, LinearBaseline
 from .ridge import LagBank, score_weights
+
+if TYPE_CHECKING:
+    from ..hints import Picks
 
 LENGTH_SCALES = (0.01, 0.02, 0.04, 0.08, 0.16)  # metres, to choose from
 NOISES = (0.01, 0.1, 1.0)
@@ -120,13 +126,13 @@ class DistanceGaussianProcess(_PositionBaseline):
 
     def __init__(
         self,
-        length_scale=None,
-        noise=None,
+        length_scale: float | None = None,
+        noise: float | None = None,
         *,
-        window=1.0,
-        identity_duration=10.0,
-        picks=None,
-    ):
+        window: float = 1.0,
+        identity_duration: float = 10.0,
+        picks: Picks = None,
+    ) -> None:
         super().__init__(
             window=window, identity_duration=identity_duration, picks=picks
         )

@@ -5,9 +5,12 @@ channel is a weighted sum of the others; the weights come from seconds of the sa
 recording, or from other subjects. Those from positions are in `position_baselines`.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
 from functools import partial
 from numbers import Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,6 +24,9 @@ from ..recordings.channels import list_channels
 from ..recordings.labelled import list_labelled
 from ..subjects import describe, shorten_list
 from .ridge import LagBank, choose_ridge, count_lags, solve_ridge, take_lags
+
+if TYPE_CHECKING:
+    from ..hints import Picks
 
 LAGS = (0.0, 0.01, 0.02, 0.04)  # seconds, to choose from
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
@@ -42,7 +48,13 @@ class LinearBaseline(RegionReconstructor):
 
     _parameter_constraints = CONSTRAINTS
 
-    def __init__(self, *, window=1.0, identity_duration=10.0, picks=None):
+    def __init__(
+        self,
+        *,
+        window: float = 1.0,
+        identity_duration: float = 10.0,
+        picks: Picks = None,
+    ) -> None:
         self.window = window
         self.identity_duration = identity_duration
         self.picks = picks
@@ -120,13 +132,13 @@ class RecordingRidge(LinearBaseline):
 
     def __init__(
         self,
-        lags=None,
-        penalty=None,
+        lags: float | None = None,
+        penalty: float | None = None,
         *,
-        window=1.0,
-        identity_duration=10.0,
-        picks=None,
-    ):
+        window: float = 1.0,
+        identity_duration: float = 10.0,
+        picks: Picks = None,
+    ) -> None:
         super().__init__(
             window=window, identity_duration=identity_duration, picks=picks
         )
@@ -215,13 +227,13 @@ class PooledRidge(LinearBaseline):
 
     def __init__(
         self,
-        penalty=1e-2,
-        lags=0.0,
+        penalty: float = 1e-2,
+        lags: float = 0.0,
         *,
-        window=1.0,
-        identity_duration=10.0,
-        picks=None,
-    ):
+        window: float = 1.0,
+        identity_duration: float = 10.0,
+        picks: Picks = None,
+    ) -> None:
         super().__init__(
             window=window, identity_duration=identity_duration, picks=picks
         )

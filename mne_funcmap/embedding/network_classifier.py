@@ -34,6 +34,10 @@ class NetworkClassifier(RegionClassifier):
             self.context,
         )
 
+    def _list_trained(self):
+        """Return how the training went."""
+        return self._network._list_trained()
+
     def _finish(self, features):
         """Return what the network makes of features of units."""
         return self._network.finish(features)

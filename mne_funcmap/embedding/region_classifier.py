@@ -1,7 +1,10 @@
 """What estimators that tell the region of a channel have in common."""
 
+from __future__ import annotations
+
 from os import PathLike
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -19,6 +22,13 @@ from ..recordings.measured import by_channel, collect_units
 from ..recordings.segments import open_segments
 from .metrics import balanced_accuracy
 
+if TYPE_CHECKING:
+    from typing import Self
+
+    import pandas as pd
+
+    from ..hints import Labels, Recordings
+
 MEMORY_CONSTRAINT = {"memory": [str, PathLike, HasMethods(["cache"]), None]}
 
 
@@ -34,7 +44,7 @@ class RegionClassifier(FittedOnRecordings, BaseEstimator):
     _WITHOUT_REGIONS = ""  # what can be done then
 
     @verbose_method
-    def fit(self, X, y=None):
+    def fit(self, X: Recordings, y: Labels | None = None) -> Self:
         """Learn the regions of channels.
 
         Parameters
@@ -72,7 +82,7 @@ class RegionClassifier(FittedOnRecordings, BaseEstimator):
         self._tell_fitted(perf_counter() - begin)
         return self
 
-    def predict(self, X):
+    def predict(self, X: Recordings) -> list[np.ndarray]:
         """Predict the regions of channels.
 
         Parameters
@@ -88,7 +98,7 @@ class RegionClassifier(FittedOnRecordings, BaseEstimator):
         return [self.classes_[p.argmax(axis=1)] for p in self.predict_proba(X)]
 
     @verbose_method
-    def predict_proba(self, X):
+    def predict_proba(self, X: Recordings) -> list[np.ndarray]:
         """Predict how probable each region is for each channel.
 
         Parameters
@@ -105,7 +115,7 @@ class RegionClassifier(FittedOnRecordings, BaseEstimator):
         return split_channels(self._predict(source), source.channels)
 
     @verbose_method
-    def predict_segments(self, X):
+    def predict_segments(self, X: Recordings) -> pd.DataFrame:
         """Predict the region of every segment by itself.
 
         Parameters
@@ -116,7 +126,7 @@ class RegionClassifier(FittedOnRecordings, BaseEstimator):
         Returns
         -------
         frame : pandas.DataFrame
-            One row for each segment: subject, recording, ch_name, region (None where
+            One row for each segment: subject, recording, ch_name, region (missing where
             unknown), onset (in seconds, from the first sample of Raw; on the clock of
             the events of Epochs) and predicted.
         """
@@ -127,7 +137,7 @@ class RegionClassifier(FittedOnRecordings, BaseEstimator):
         return make_frame(source.channels, found.channel, **columns)
 
     @verbose_method
-    def score(self, X, y=None):
+    def score(self, X: Recordings, y: Labels | None = None) -> float:
         """Return the balanced accuracy over the channels whose region is known.
 
         Parameters
@@ -165,7 +175,8 @@ class RegionClassifier(FittedOnRecordings, BaseEstimator):
         if len(classes) == 0:
             raise ValueError(
                 "No channel of X has a region. Call set_regions on the recordings, or "
-                f"give y{self._WITHOUT_REGIONS}."
+                f"give y{self._WITHOUT_REGIONS}. See 'Preparing recordings' in the "
+                "user guide."
             )
         if len(classes) == 1:
             raise ValueError(

@@ -1,12 +1,19 @@
 """How far embeddings cluster by region: three standard measures, with intervals."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.spatial.distance import cdist
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CHUNK = 50  # weightings at a time
 
 
-def measure_clusters(frame):
+def measure_clusters(frame: pd.DataFrame) -> pd.DataFrame:
     """Measure how far embeddings cluster by region, for each model.
 
     Parameters

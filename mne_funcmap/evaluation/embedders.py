@@ -1,5 +1,9 @@
 """Scores over subjects of models that tell regions apart, and how far to trust them."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
@@ -10,25 +14,32 @@ from .default_models import list_baselines, make_embedders
 from .folds import make_folds
 from .resampling import compare_models, describe, weigh_subjects
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+    from ..hints import Labels, Memory, Models, Picks, Recordings, Seed, Splits, Verbose
+
 CHANNEL = ["subject", "recording", "ch_name"]
 
 
 @log_level
 def compare_embedders(
-    X,
-    models=None,
+    X: Recordings,
+    models: Models | None = None,
     *,
-    y=None,
-    groups=None,
-    cv=None,
-    picks=None,
-    baselines=None,
-    memory=None,
-    n_jobs=None,
-    n_resamples=10_000,
-    random_state=0,
-    verbose=None,
-):
+    y: Labels | None = None,
+    groups: ArrayLike | None = None,
+    cv: Splits | None = None,
+    picks: Picks = None,
+    baselines: Sequence[str] | None = None,
+    memory: Memory = None,
+    n_jobs: int | None = None,
+    n_resamples: int = 10_000,
+    random_state: Seed = 0,
+    verbose: Verbose = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare models that tell the region of a channel, on the same folds.
 
     Parameters
@@ -128,17 +139,17 @@ def compare_embedders(
 
 @log_level
 def cross_val_regions(
-    estimators,
-    X,
+    estimators: Models,
+    X: Recordings,
     *,
-    y=None,
-    groups=None,
-    cv=None,
-    picks=None,
-    memory=None,
-    n_jobs=None,
-    verbose=None,
-):
+    y: Labels | None = None,
+    groups: ArrayLike | None = None,
+    cv: Splits | None = None,
+    picks: Picks = None,
+    memory: Memory = None,
+    n_jobs: int | None = None,
+    verbose: Verbose = None,
+) -> pd.DataFrame:
     """Predict the regions of channels that were not trained on.
 
     Parameters
@@ -157,10 +168,6 @@ def cross_val_regions(
     frame : pandas.DataFrame
         As by :func:`~mne_funcmap.compare_embedders`. What a model has no method for is
         missing, or nan where others have it.
-
-    Notes
-    -----
-    Shows a progress bar, unless MNE's log level is above ``"INFO"``.
     """
     folds = make_folds(X, y=y, groups=groups, cv=cv, memory=memory)
     channels = list_channels(folds.recordings, picks=picks, y=y)
@@ -177,7 +184,13 @@ def cross_val_regions(
     return pd.concat(frames, ignore_index=True)
 
 
-def summarize(predictions, *, baselines=(), n_resamples=10_000, random_state=0):
+def summarize(
+    predictions: pd.DataFrame,
+    *,
+    baselines: Sequence[str] = (),
+    n_resamples: int = 10_000,
+    random_state: Seed = 0,
+) -> pd.DataFrame:
     """Score models, with intervals over subjects and differences to a baseline.
 
     Parameters

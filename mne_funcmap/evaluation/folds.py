@@ -84,7 +84,8 @@ class Folds:
         """
         if effective_n_jobs(n_jobs) > 1:
             function = partial(_run_in_threads, function)
-        signals = [fingerprint_signals(recording) for recording in self.recordings]
+        recordings = track(self.recordings, "recordings")
+        signals = [fingerprint_signals(recording) for recording in recordings]
         with TemporaryDirectory(
             prefix="mne_funcmap-", ignore_cleanup_errors=True
         ) as folder:
@@ -166,7 +167,7 @@ def make_folds(X, *, y=None, groups=None, cv=None, memory=None):
     memory = open_memory(memory)
     keys = []
     if memory.location is not None:
-        keys = [fingerprint(recording) for recording in recordings]
+        keys = [fingerprint(one) for one in track(recordings, "recordings")]
     return Folds(recordings, None if y is None else list(y), splits, keys, memory)
 
 
@@ -198,7 +199,7 @@ def split_recordings(recordings, groups=None, cv=None):
         raise TypeError(
             f"cv must be a cross-validation generator or a list of splits, got {cv}: "
             "scikit-learn would part the recordings of a subject. Give "
-            f"GroupKFold({cv})."
+            f"GroupKFold({cv}). See 'Evaluating without leaks' in the user guide."
         )
     groups = get_subjects(recordings) if groups is None else np.asarray(groups)
     if len(groups) != len(recordings):
@@ -212,7 +213,7 @@ def split_recordings(recordings, groups=None, cv=None):
         raise ValueError(
             f"X has recordings of {n_groups} subject(s), too few for {cv.n_splits} "
             "folds. Give more subjects, or cv=GroupKFold(n) with n between 2 and their "
-            "number."
+            "number. See 'Evaluating without leaks' in the user guide."
         )
     rows = np.arange(len(recordings))
     splits = check_cv(cv).split(recordings, groups=groups)

@@ -1,5 +1,9 @@
 """Scores over subjects of models that predict withheld regions from the others."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from mne.io import BaseRaw
@@ -17,6 +21,14 @@ from .default_models import (
 from .folds import make_folds
 from .resampling import compare_models, describe, weigh_subjects
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from numpy.typing import ArrayLike
+
+    from ..hints import Bands, Memory, Models, Seed, Splits, Verbose
+
 ADAPTED = "adapted"
 SECONDS = 10.0  # of each recording held out that tell what its channels are
 CHUNK = 200  # draws at a time
@@ -24,21 +36,21 @@ CHUNK = 200  # draws at a time
 
 @log_level
 def compare_identities(
-    X,
-    identities=None,
+    X: Sequence[BaseRaw],
+    identities: Sequence[str] | Mapping[str, Any] | None = None,
     *,
-    models=None,
-    groups=None,
-    cv=None,
-    seconds=SECONDS,
-    bands=None,
-    baselines=None,
-    memory=None,
-    n_jobs=None,
-    n_resamples=2000,
-    random_state=0,
-    verbose=None,
-):
+    models: Models | None = None,
+    groups: ArrayLike | None = None,
+    cv: Splits | None = None,
+    seconds: float = SECONDS,
+    bands: Bands | None = None,
+    baselines: Sequence[str] | None = None,
+    memory: Memory = None,
+    n_jobs: int | None = None,
+    n_resamples: int = 2000,
+    random_state: Seed = 0,
+    verbose: Verbose = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare identities of channels, and plain baselines, in reconstruction.
 
     Every region of every recording held out is withheld in turn, and predicted from
@@ -148,18 +160,18 @@ def compare_identities(
 
 @log_level
 def cross_val_reconstruct(
-    estimators,
-    X,
+    estimators: Models,
+    X: Sequence[BaseRaw],
     *,
-    groups=None,
-    cv=None,
-    seconds=SECONDS,
-    bands=None,
-    optional=(),
-    memory=None,
-    n_jobs=None,
-    verbose=None,
-):
+    groups: ArrayLike | None = None,
+    cv: Splits | None = None,
+    seconds: float = SECONDS,
+    bands: Bands | None = None,
+    optional: Sequence[str] = (),
+    memory: Memory = None,
+    n_jobs: int | None = None,
+    verbose: Verbose = None,
+) -> pd.DataFrame:
     """Reconstruct every region of recordings that were not trained on.
 
     All models know the same: the first seconds of each recording held out, as
@@ -186,7 +198,7 @@ def cross_val_reconstruct(
     -------
     frame : pandas.DataFrame
         For every estimator one row for each channel of a recording with two regions
-        at least, as by ``evaluate``, with model and fold.
+        at least: model, fold, and what ``evaluate`` tells.
 
     Raises
     ------
@@ -222,11 +234,18 @@ def cross_val_reconstruct(
             frame = frame.assign(recording=recording, subject=subjects[recording])
             frames.append(frame.assign(fold=fold))
     frame = pd.concat(frames, ignore_index=True)
+    frame = frame[["model", "fold", *frame.columns.drop(["model", "fold"])]]
     frame.attrs["left_out"] = left_out
     return frame
 
 
-def summarize_reconstruction(scores, *, baselines=(), n_resamples=2000, random_state=0):
+def summarize_reconstruction(
+    scores: pd.DataFrame,
+    *,
+    baselines: Sequence[str] = (),
+    n_resamples: int = 2000,
+    random_state: Seed = 0,
+) -> pd.DataFrame:
     """Average scores over subjects, with intervals and differences to a baseline.
 
     Parameters
@@ -341,7 +360,7 @@ def _score_split(name, estimator, recordings, seconds, bands, key):
     return [frame.assign(model=model) for model, frame in scored.items()]
 
 
-def split_begin(recording, seconds):
+def split_begin(recording: BaseRaw, seconds: float) -> tuple[BaseRaw, BaseRaw]:
     """Split a recording in time.
 
     Parameters

@@ -1,6 +1,9 @@
 """The test against chance: regions permuted over the channels of each subject."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -11,22 +14,28 @@ from ..recordings.channels import list_channels
 from .embedders import find_predicted
 from .folds import make_folds
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from sklearn.base import BaseEstimator
+
+    from ..hints import Labels, Memory, Picks, Recordings, Seed, Splits, Verbose
+
 
 @log_level
 def permutation_test(
-    estimator,
-    X,
+    estimator: BaseEstimator,
+    X: Recordings,
     *,
-    y=None,
-    groups=None,
-    cv=None,
-    picks=None,
-    n_permutations=99,
-    memory=None,
-    n_jobs=None,
-    random_state=0,
-    verbose=None,
-):
+    y: Labels | None = None,
+    groups: ArrayLike | None = None,
+    cv: Splits | None = None,
+    picks: Picks = None,
+    n_permutations: int = 99,
+    memory: Memory = None,
+    n_jobs: int | None = None,
+    random_state: Seed = 0,
+    verbose: Verbose = None,
+) -> tuple[float, np.ndarray, float]:
     """Test whether a model tells regions apart better than chance.
 
     The regions are permuted over the channels within each subject, a channel having

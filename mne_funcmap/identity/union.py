@@ -1,5 +1,9 @@
 """Identities by name or transformer, and several of them side by side."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
@@ -8,6 +12,12 @@ from sklearn.utils.validation import check_is_fitted
 from ..embedder import FunctionalEmbedder
 from .cross_fitting import cross_fit
 from .vectors import IDENTITIES, ChannelIdentity
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+    from ..hints import Labels, Picks, Recordings
 
 
 class IdentityUnion(TransformerMixin, BaseEstimator):
@@ -39,13 +49,17 @@ class IdentityUnion(TransformerMixin, BaseEstimator):
     """
 
     def __init__(
-        self, identities=("anatomical", "region"), *, picks=None, random_state=0
-    ):
+        self,
+        identities: Sequence[str | BaseEstimator] = ("anatomical", "region"),
+        *,
+        picks: Picks = None,
+        random_state: int = 0,
+    ) -> None:
         self.identities = identities
         self.picks = picks
         self.random_state = random_state
 
-    def fit(self, X, y=None):
+    def fit(self, X: Recordings, y: Labels | None = None) -> Self:
         """Fit the identities.
 
         Parameters
@@ -63,7 +77,7 @@ class IdentityUnion(TransformerMixin, BaseEstimator):
         self._fit_members(lambda member: member.fit(X, y).transform(X))
         return self
 
-    def transform(self, X):
+    def transform(self, X: Recordings) -> list[np.ndarray]:
         """Return the identities of channels, side by side.
 
         Parameters
@@ -79,7 +93,14 @@ class IdentityUnion(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return self._join([member.transform(X) for member in self.identities_])
 
-    def fit_cross(self, X, groups, pieces, owner, picks=None):
+    def fit_cross(
+        self,
+        X: Recordings,
+        groups: np.ndarray,
+        pieces: Recordings,
+        owner: np.ndarray,
+        picks: Picks = None,
+    ) -> list[np.ndarray]:
         """Fit the identities and return those of the training channels, cross-fitted.
 
         Parameters
@@ -191,7 +212,8 @@ def make_identity(
         if identity not in IDENTITIES:
             raise ValueError(
                 f"identity={identity!r} is unknown. Use one of {sorted(IDENTITIES)}, "
-                "or a transformer of recordings such as FunctionalEmbedder()."
+                "or a transformer of recordings such as FunctionalEmbedder(). See "
+                "'Choosing an identity' in the user guide."
             )
         params = {}
         if identity in ("functional", "random"):

@@ -4,8 +4,11 @@ Every identity is a transformer from a list of recordings to a list of arrays,
 (n_channels, n_components), one row for each channel that takes part, in order.
 """
 
+from __future__ import annotations
+
 import hashlib
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -16,6 +19,11 @@ from ..recordings.channels import check_recordings, list_channels
 from ..recordings.positions import embed_positions, get_positions, locate_channels
 from ..subjects import describe, get_subject
 
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from ..hints import Picks, Recordings
+
 N_RANDOM = 32
 MAX_CHANNELS = 512
 
@@ -25,10 +33,10 @@ class _Identity(TransformerMixin, BaseEstimator):
 
     learns = False
 
-    def __init__(self, picks=None):
+    def __init__(self, picks: Picks = None) -> None:
         self.picks = picks
 
-    def fit(self, X, y=None):
+    def fit(self, X: Recordings, y: Any = None) -> Self:
         """Remember what of the training recordings matters.
 
         Parameters
@@ -47,7 +55,7 @@ class _Identity(TransformerMixin, BaseEstimator):
         self.is_fitted_ = True
         return self
 
-    def transform(self, X):
+    def transform(self, X: Recordings) -> list[np.ndarray]:
         """Return the identities of channels.
 
         Parameters
@@ -178,7 +186,7 @@ class RandomIdentity(_Identity):
         Seed. Vectors depend on it, the subject and the name of the channel alone.
     """
 
-    def __init__(self, picks=None, *, random_state=0):
+    def __init__(self, picks: Picks = None, *, random_state: int = 0) -> None:
         self.picks = picks
         self.random_state = random_state
 

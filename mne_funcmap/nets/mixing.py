@@ -1,5 +1,7 @@
 """The linear path: signed weights over time, from the identities of channels alone."""
 
+from __future__ import annotations
+
 import torch
 from torch import nn
 
@@ -24,7 +26,7 @@ class FilterBank(nn.Module):
         Number of samples of a window; knots beyond it are left out.
     """
 
-    def __init__(self, sfreq, n_times):
+    def __init__(self, sfreq: float, n_times: int) -> None:
         super().__init__()
         step = max(1, round(KNOT * sfreq))
         knots = [step * knot for knot in KNOTS if step * knot < n_times]
@@ -38,16 +40,16 @@ class FilterBank(nn.Module):
         self.register_buffer("taps", taps, persistent=False)
 
     @property
-    def n_filters(self):
+    def n_filters(self) -> int:
         """The number of filters."""
         return len(self.taps)
 
     @property
-    def centre(self):
+    def centre(self) -> int:
         """Index of the filter that changes nothing."""
         return int(self.taps[:, self.taps.shape[1] // 2].argmax())
 
-    def forward(self, signals):
+    def forward(self, signals: torch.Tensor) -> torch.Tensor:
         """Filter signals, zero beyond their ends.
 
         Parameters
@@ -119,8 +121,15 @@ class LinearPath(nn.Module):
     RECIPE = {"max_epochs": 60, "batch_size": 8, "lr": 5e-3, "weight_decay": 1e-2}
 
     def __init__(
-        self, *, n_identity, sfreq, n_times, n_latents=64, n_hidden=256, dropout=0.2
-    ):
+        self,
+        *,
+        n_identity: int,
+        sfreq: float,
+        n_times: int,
+        n_latents: int = 64,
+        n_hidden: int = 256,
+        dropout: float = 0.2,
+    ) -> None:
         super().__init__()
         self.bank = FilterBank(sfreq, n_times)
         self.n_latents = n_latents
@@ -140,7 +149,13 @@ class LinearPath(nn.Module):
             self.noise.weight.zero_()
             self.noise.bias.zero_()
 
-    def forward(self, identity, is_source, targets, asked=None):
+    def forward(
+        self,
+        identity: torch.Tensor,
+        is_source: torch.Tensor,
+        targets: torch.Tensor,
+        asked: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Return the weights of all filtered sources for withheld channels.
 
         Parameters
@@ -168,7 +183,7 @@ class LinearPath(nn.Module):
         weights = weights.view(*solved.shape[:-1], *weighted.shape[1:3])
         return weights * is_source[..., None, :, None]
 
-    def estimate(self, identity, is_source):
+    def estimate(self, identity: torch.Tensor, is_source: torch.Tensor) -> torch.Tensor:
         """Return the weights that estimate the latent sources.
 
         Parameters
@@ -206,7 +221,7 @@ class LinearPath(nn.Module):
         eye = torch.eye(self.n_latents, device=precision.device)
         return torch.linalg.cholesky(precision + eye)
 
-    def combine(self, windows, weights):
+    def combine(self, windows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """Filter and sum windows.
 
         Parameters

@@ -1,12 +1,20 @@
 """Transformers that predict the windows of withheld channels."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from .attention import decode, encode, gather_rows, gather_sources
 from .precision import in_precision
+
+if TYPE_CHECKING:
+    from typing import Any, Literal, Self
+
+    from .mixing import LinearPath
 
 PATCH = 0.025  # seconds
 
@@ -54,16 +62,16 @@ class RegionTransformer(nn.Module):
     def __init__(
         self,
         *,
-        n_identity,
-        sfreq,
-        n_times,
-        n_dim=128,
-        n_heads=4,
-        n_layers=3,
-        n_forward=384,
-        dropout=0.2,
-        precision="float32",
-    ):
+        n_identity: int,
+        sfreq: float,
+        n_times: int,
+        n_dim: int = 128,
+        n_heads: int = 4,
+        n_layers: int = 3,
+        n_forward: int = 384,
+        dropout: float = 0.2,
+        precision: Literal["auto", "float32", "bfloat16"] = "float32",
+    ) -> None:
         super().__init__()
         self.n_times, self.precision = n_times, precision
         n_patch = min(n_times, max(2, round(PATCH * sfreq)))
@@ -96,7 +104,14 @@ class RegionTransformer(nn.Module):
         self.head = nn.Linear(n_dim, n_patch)
 
     @in_precision
-    def forward(self, windows, identity, is_source, targets, counts):
+    def forward(
+        self,
+        windows: torch.Tensor,
+        identity: torch.Tensor,
+        is_source: torch.Tensor,
+        targets: torch.Tensor,
+        counts: torch.Tensor,
+    ) -> torch.Tensor:
         """Predict withheld channels.
 
         Parameters
@@ -132,7 +147,9 @@ class RegionTransformer(nn.Module):
         return predicted.flatten(2)[..., : self.n_times]
 
     @in_precision
-    def encode(self, windows, identity, is_source):
+    def encode(
+        self, windows: torch.Tensor, identity: torch.Tensor, is_source: torch.Tensor
+    ) -> torch.Tensor:
         """Return the mean of the encoded sources, (n, n_dim).
 
         Parameters
@@ -209,17 +226,17 @@ class ResidualTransformer(nn.Module):
     def __init__(
         self,
         *,
-        n_identity,
-        n_latents,
-        sfreq,
-        n_times,
-        n_dim=64,
-        n_heads=4,
-        n_layers=2,
-        n_forward=128,
-        dropout=0.1,
-        precision="float32",
-    ):
+        n_identity: int,
+        n_latents: int,
+        sfreq: float,
+        n_times: int,
+        n_dim: int = 64,
+        n_heads: int = 4,
+        n_layers: int = 2,
+        n_forward: int = 128,
+        dropout: float = 0.1,
+        precision: str = "float32",
+    ) -> None:
         super().__init__()
         self.n_times, self.precision = n_times, precision
         n_patch = min(n_times, max(2, round(2 * PATCH * sfreq)))
@@ -251,7 +268,9 @@ class ResidualTransformer(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     @in_precision
-    def forward(self, latents, prediction, identity):
+    def forward(
+        self, latents: torch.Tensor, prediction: torch.Tensor, identity: torch.Tensor
+    ) -> torch.Tensor:
         """Return what is to be added to the linear prediction.
 
         Parameters
@@ -300,18 +319,25 @@ class MixedTransformer(nn.Module):
         "weight_decay": 1e-2,
     }
 
-    def __init__(self, linear, **params):
+    def __init__(self, linear: LinearPath, **params: Any) -> None:
         super().__init__()
         self.linear = linear.requires_grad_(False)
         self.residual = ResidualTransformer(**params)
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> Self:
         """Set the mode of the transformer; the linear path is not trained."""
         super().train(mode)
         self.linear.eval()
         return self
 
-    def forward(self, windows, identity, is_source, targets, counts):
+    def forward(
+        self,
+        windows: torch.Tensor,
+        identity: torch.Tensor,
+        is_source: torch.Tensor,
+        targets: torch.Tensor,
+        counts: torch.Tensor,
+    ) -> torch.Tensor:
         """Predict withheld channels, as `RegionTransformer` does."""
         asked = gather_rows(identity, targets)
         latents = self.linear.combine(windows, self._estimate(identity, is_source))

@@ -1,5 +1,9 @@
 """BandPower: what a recording is, told plainly by the power of its rhythms."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.signal import periodogram
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -7,6 +11,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..recordings.channels import check_recordings
 from ..recordings.segments import cut_segments
+
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from ..hints import Picks, Recordings
 
 BANDS = {
     "delta": (1.0, 4.0),
@@ -60,12 +69,14 @@ class BandPower(TransformerMixin, BaseEstimator):
     (2, 50)
     """
 
-    def __init__(self, by_region=False, *, window=2.0, picks=None):
+    def __init__(
+        self, by_region: bool = False, *, window: float = 2.0, picks: Picks = None
+    ) -> None:
         self.by_region = by_region
         self.window = window
         self.picks = picks
 
-    def fit(self, X, y=None):
+    def fit(self, X: Recordings, y: Any = None) -> Self:
         """Remember the regions, and the mean of the features.
 
         Parameters
@@ -98,7 +109,7 @@ class BandPower(TransformerMixin, BaseEstimator):
         self.mean_ = np.nanmean(self._measure(segments), axis=0)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Recordings) -> np.ndarray:
         """Describe recordings.
 
         Parameters

@@ -1,5 +1,9 @@
 """What a recording is, such as a task or a stage of sleep, read from features of it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
@@ -18,24 +22,32 @@ from ..reconstructor import MaskedRegionReconstructor
 from ..recordings.channels import find_subjects
 from .band_power import BandPower
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+    from sklearn.base import BaseEstimator
+
+    from ..hints import Memory, Models, Recordings, Seed, Splits, Verbose
+
 
 @log_level
 def probe_decoding(
-    X,
-    labels,
-    models=None,
+    X: Recordings,
+    labels: ArrayLike,
+    models: Models | None = None,
     *,
-    classifier=None,
-    groups=None,
-    cv=None,
-    baselines=None,
-    n_permutations=99,
-    n_resamples=10_000,
-    memory=None,
-    n_jobs=None,
-    random_state=0,
-    verbose=None,
-):
+    classifier: BaseEstimator | None = None,
+    groups: ArrayLike | None = None,
+    cv: Splits | None = None,
+    baselines: Sequence[str] | None = None,
+    n_permutations: int = 99,
+    n_resamples: int = 10_000,
+    memory: Memory = None,
+    n_jobs: int | None = None,
+    random_state: Seed = 0,
+    verbose: Verbose = None,
+) -> pd.DataFrame:
     """Compare how well features of recordings tell what these are.
 
     Features are learned without the labels, from the training subjects; a classifier,

@@ -1,5 +1,9 @@
 """Do channels with similar embeddings lie close together, and do they work together?"""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from scipy.spatial.distance import pdist, squareform
@@ -15,27 +19,42 @@ from .connectivity import BANDS, connect_recording
 from .embeddings import embed_held_out
 from .mantel import MIN_ITEMS, correlate_pairs, find_p_value, list_pairs
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ..hints import (
+        Bands,
+        Labels,
+        Memory,
+        Models,
+        Picks,
+        Recordings,
+        Seed,
+        Splits,
+        Verbose,
+    )
+
 DISTANCE, OTHER_REGION = ("distance", ""), ("other region", "")
 PAIRS = ("all", "same region", "other region")
 
 
 @log_level
 def probe_distances(
-    X,
-    models=None,
+    X: Recordings,
+    models: Models | None = None,
     *,
-    y=None,
-    groups=None,
-    cv=None,
-    picks=None,
-    bands=None,
-    n_permutations=999,
-    n_resamples=10_000,
-    memory=None,
-    n_jobs=None,
-    random_state=0,
-    verbose=None,
-):
+    y: Labels | None = None,
+    groups: ArrayLike | None = None,
+    cv: Splits | None = None,
+    picks: Picks = None,
+    bands: Bands | None = None,
+    n_permutations: int = 999,
+    n_resamples: int = 10_000,
+    memory: Memory = None,
+    n_jobs: int | None = None,
+    random_state: Seed = 0,
+    verbose: Verbose = None,
+) -> pd.DataFrame:
     """Compare distances of embeddings with distance in the brain and connectivity.
 
     For each recording of a subject that was not trained on, the distances between the

@@ -1,5 +1,9 @@
 """Spectra of channels as a transformer: what embeddings are compared to."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.preprocessing import StandardScaler
@@ -10,6 +14,13 @@ from ..baselines.spectra import FEATURES, read_spectra
 from ..embedding.region_classifier import make_frame, split_channels
 from ..recordings.channels import check_recordings
 from ..recordings.segments import open_segments
+
+if TYPE_CHECKING:
+    from typing import Any, Literal, Self
+
+    import pandas as pd
+
+    from ..hints import Picks, Recordings
 
 
 class SpectrumTransformer(TransformerMixin, BaseEstimator):
@@ -42,12 +53,18 @@ class SpectrumTransformer(TransformerMixin, BaseEstimator):
 
     _parameter_constraints = {"features": [StrOptions(set(FEATURES))]}
 
-    def __init__(self, features="spectrum", *, duration=None, picks=None):
+    def __init__(
+        self,
+        features: Literal["spectrum", "rich"] = "spectrum",
+        *,
+        duration: float | None = None,
+        picks: Picks = None,
+    ) -> None:
         self.features = features
         self.duration = duration
         self.picks = picks
 
-    def fit(self, X, y=None):
+    def fit(self, X: Recordings, y: Any = None) -> Self:
         """Learn the scale of the features.
 
         Parameters
@@ -69,7 +86,7 @@ class SpectrumTransformer(TransformerMixin, BaseEstimator):
         self.scaler_ = StandardScaler().fit(features)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Recordings) -> list[np.ndarray]:
         """Describe the channels of recordings.
 
         Parameters
@@ -87,7 +104,7 @@ class SpectrumTransformer(TransformerMixin, BaseEstimator):
         values = self._standardize(read_spectra(source, self.features))
         return split_channels(values, source.channels)
 
-    def embed_segments(self, X):
+    def embed_segments(self, X: Recordings) -> pd.DataFrame:
         """Describe every segment by itself.
 
         Parameters

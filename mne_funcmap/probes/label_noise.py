@@ -1,6 +1,9 @@
 """How accuracy falls when regions of training channels are wrong."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -15,26 +18,34 @@ from .changed_training import (
     score_draws,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from numpy.typing import ArrayLike
+
+    from ..hints import Labels, Memory, Models, Picks, Recordings, Splits, Verbose
+
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.5)
 
 
 @log_level
 def probe_label_noise(
-    X,
-    models,
+    X: Recordings,
+    models: Models,
     *,
-    shares=SHARES,
-    n_draws=5,
-    y=None,
-    groups=None,
-    cv=None,
-    picks=None,
-    memory=None,
-    n_jobs=None,
-    n_resamples=10_000,
-    random_state=0,
-    verbose=None,
-):
+    shares: Sequence[float] = SHARES,
+    n_draws: int = 5,
+    y: Labels | None = None,
+    groups: ArrayLike | None = None,
+    cv: Splits | None = None,
+    picks: Picks = None,
+    memory: Memory = None,
+    n_jobs: int | None = None,
+    n_resamples: int = 10_000,
+    random_state: int = 0,
+    verbose: Verbose = None,
+) -> pd.DataFrame:
     """Measure accuracy after training with wrong regions.
 
     A share of the training channels gets a wrong region. A channel has the same one in

@@ -1,6 +1,9 @@
 """What unlabelled channels add: accuracy against the share of labelled ones."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,25 +18,32 @@ from .changed_training import (
     score_draws,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+    from ..hints import Labels, Memory, Models, Picks, Recordings, Splits, Verbose
+
 
 @log_level
 def probe_label_share(
-    X,
-    models,
+    X: Recordings,
+    models: Models,
     *,
-    shares=(0.05, 0.1, 0.3, 1.0),
-    baselines=None,
-    n_draws=5,
-    y=None,
-    groups=None,
-    cv=None,
-    picks=None,
-    memory=None,
-    n_jobs=None,
-    n_resamples=10_000,
-    random_state=0,
-    verbose=None,
-):
+    shares: Sequence[float] = (0.05, 0.1, 0.3, 1.0),
+    baselines: Sequence[str] | None = None,
+    n_draws: int = 5,
+    y: Labels | None = None,
+    groups: ArrayLike | None = None,
+    cv: Splits | None = None,
+    picks: Picks = None,
+    memory: Memory = None,
+    n_jobs: int | None = None,
+    n_resamples: int = 10_000,
+    random_state: int = 0,
+    verbose: Verbose = None,
+) -> pd.DataFrame:
     """Measure accuracy when the regions of few training channels are known.
 
     Parameters

@@ -1,6 +1,9 @@
 """How accuracy grows with subjects, labelled channels, and seconds of a channel."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,25 +23,32 @@ from .changed_training import (
     score_draws,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+    from ..hints import Labels, Memory, Models, Picks, Recordings, Splits, Verbose
+
 
 @log_level
 def probe_learning_curve(
-    X,
-    models,
-    sizes,
+    X: Recordings,
+    models: Models,
+    sizes: Sequence[float],
     *,
-    of="subjects",
-    n_draws=5,
-    y=None,
-    groups=None,
-    cv=None,
-    picks=None,
-    memory=None,
-    n_jobs=None,
-    n_resamples=10_000,
-    random_state=0,
-    verbose=None,
-):
+    of: str = "subjects",
+    n_draws: int = 5,
+    y: Labels | None = None,
+    groups: ArrayLike | None = None,
+    cv: Splits | None = None,
+    picks: Picks = None,
+    memory: Memory = None,
+    n_jobs: int | None = None,
+    n_resamples: int = 10_000,
+    random_state: int = 0,
+    verbose: Verbose = None,
+) -> pd.DataFrame:
     """Measure accuracy on held-out subjects against how much there is to learn from.
 
     Parameters

@@ -1,18 +1,26 @@
 """Rank correlation over pairs, and what it is when the items are permuted."""
 
+from __future__ import annotations
+
 from itertools import permutations
 from math import factorial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import rankdata
 from sklearn.utils import check_random_state
+
+if TYPE_CHECKING:
+    from ..hints import Seed
 
 MIN_ITEMS = 4  # fewer have hardly a permutation
 MIN_PAIRS = 6  # those of as many items; a partial correlation of three is 1 or -1
 CHUNK = 2_000_000  # pairs that are ranked at a time
 
 
-def mantel_test(a, b, *, n_permutations=9999, random_state=0):
+def mantel_test(
+    a: np.ndarray, b: np.ndarray, *, n_permutations: int = 9999, random_state: Seed = 0
+) -> tuple[float, np.ndarray, float]:
     """Test whether two matrices of the same items are related.
 
     Parameters

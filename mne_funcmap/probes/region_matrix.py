@@ -1,5 +1,9 @@
 """Are regions with similar embeddings also related by a measure from elsewhere?"""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
@@ -13,26 +17,31 @@ from ..subjects import shorten_list
 from .embeddings import embed_held_out
 from .mantel import MIN_ITEMS, check_matrix, correlate_pairs, list_pairs, mantel_test
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ..hints import Labels, Memory, Models, Picks, Recordings, Seed, Splits, Verbose
+
 CHUNK = 100  # draws of subjects at a time
 
 
 @log_level
 def probe_region_matrix(
-    X,
-    matrix,
-    models=None,
+    X: Recordings,
+    matrix: pd.DataFrame,
+    models: Models | None = None,
     *,
-    y=None,
-    groups=None,
-    cv=None,
-    picks=None,
-    n_permutations=9999,
-    n_resamples=1000,
-    memory=None,
-    n_jobs=None,
-    random_state=0,
-    verbose=None,
-):
+    y: Labels | None = None,
+    groups: ArrayLike | None = None,
+    cv: Splits | None = None,
+    picks: Picks = None,
+    n_permutations: int = 9999,
+    n_resamples: int = 1000,
+    memory: Memory = None,
+    n_jobs: int | None = None,
+    random_state: Seed = 0,
+    verbose: Verbose = None,
+) -> pd.DataFrame:
     """Compare distances between the embeddings of regions with a matrix of regions.
 
     Parameters

@@ -1,6 +1,9 @@
 """Whether regions are read, and channels recognized, in other recordings."""
 
+from __future__ import annotations
+
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,25 +18,30 @@ from .embeddings import annotate, embed_held_out, make_transformers
 from .predictions import read_regions, score_regions
 from .similarity import Rows, compare_rows, normalize, summarize_pairs
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ..hints import Labels, Memory, Models, Picks, Recordings, Seed, Splits, Verbose
+
 ALL = "all"
 
 
 @log_level
 def probe_sessions(
-    X,
-    models=None,
+    X: Recordings,
+    models: Models | None = None,
     *,
-    sessions=None,
-    y=None,
-    groups=None,
-    cv=None,
-    picks=None,
-    memory=None,
-    n_jobs=None,
-    n_resamples=10_000,
-    random_state=0,
-    verbose=None,
-):
+    sessions: ArrayLike | None = None,
+    y: Labels | None = None,
+    groups: ArrayLike | None = None,
+    cv: Splits | None = None,
+    picks: Picks = None,
+    memory: Memory = None,
+    n_jobs: int | None = None,
+    n_resamples: int = 10_000,
+    random_state: Seed = 0,
+    verbose: Verbose = None,
+) -> pd.DataFrame:
     """Train on one session, or sleep stage, and read regions in the others.
 
     Parameters
@@ -129,20 +137,20 @@ def probe_sessions(
 
 @log_level
 def probe_session_similarity(
-    X,
-    models=None,
+    X: Recordings,
+    models: Models | None = None,
     *,
-    sessions=None,
-    y=None,
-    groups=None,
-    cv=None,
-    picks=None,
-    memory=None,
-    n_jobs=None,
-    n_resamples=10_000,
-    random_state=0,
-    verbose=None,
-):
+    sessions: ArrayLike | None = None,
+    y: Labels | None = None,
+    groups: ArrayLike | None = None,
+    cv: Splits | None = None,
+    picks: Picks = None,
+    memory: Memory = None,
+    n_jobs: int | None = None,
+    n_resamples: int = 10_000,
+    random_state: Seed = 0,
+    verbose: Verbose = None,
+) -> pd.DataFrame:
     """Compare the embeddings of a channel in two sessions, or sleep stages.
 
     Parameters

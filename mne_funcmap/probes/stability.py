@@ -1,6 +1,9 @@
 """How much an embedding depends on the seconds that it was taken from."""
 
+from __future__ import annotations
+
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,6 +19,14 @@ from .embeddings import annotate, embed_held_out, make_transformers
 from .predictions import read_regions, score_regions
 from .similarity import Rows, compare_rows, normalize, summarize_pairs
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mne.io import BaseRaw
+    from numpy.typing import ArrayLike
+
+    from ..hints import Labels, Memory, Models, Picks, Recordings, Seed, Splits, Verbose
+
 LAGS = (10.0, 20.0, 40.0, 80.0, 160.0, 320.0, np.inf)
 SECONDS = (10.0, 20.0, 30.0, 60.0)
 TOLERANCE = 0.01  # s, that rounding to samples may make of a lag
@@ -23,20 +34,20 @@ TOLERANCE = 0.01  # s, that rounding to samples may make of a lag
 
 @log_level
 def probe_stability(
-    X,
-    models=None,
+    X: Recordings,
+    models: Models | None = None,
     *,
-    lags=LAGS,
-    y=None,
-    groups=None,
-    cv=None,
-    picks=None,
-    memory=None,
-    n_jobs=None,
-    n_resamples=10_000,
-    random_state=0,
-    verbose=None,
-):
+    lags: Sequence[float] = LAGS,
+    y: Labels | None = None,
+    groups: ArrayLike | None = None,
+    cv: Splits | None = None,
+    picks: Picks = None,
+    memory: Memory = None,
+    n_jobs: int | None = None,
+    n_resamples: int = 10_000,
+    random_state: Seed = 0,
+    verbose: Verbose = None,
+) -> pd.DataFrame:
     """Compare embeddings of a channel at different times of a recording.
 
     Segments of recordings of new subjects are embedded one by one. Pairs of segments
@@ -125,21 +136,21 @@ def probe_stability(
 
 @log_level
 def probe_duration(
-    X,
-    models=None,
+    X: Sequence[BaseRaw],
+    models: Models | None = None,
     *,
-    seconds=SECONDS,
-    duration=None,
-    y=None,
-    groups=None,
-    cv=None,
-    picks=None,
-    memory=None,
-    n_jobs=None,
-    n_resamples=10_000,
-    random_state=0,
-    verbose=None,
-):
+    seconds: Sequence[float] = SECONDS,
+    duration: float | None = None,
+    y: Labels | None = None,
+    groups: ArrayLike | None = None,
+    cv: Splits | None = None,
+    picks: Picks = None,
+    memory: Memory = None,
+    n_jobs: int | None = None,
+    n_resamples: int = 10_000,
+    random_state: Seed = 0,
+    verbose: Verbose = None,
+) -> pd.DataFrame:
     """Read regions from the first seconds, the next ones, and so on.
 
     Models are trained on whole recordings of other subjects, and read the regions of

@@ -1,6 +1,9 @@
 """How well the subject, or the recording, is read from what should not tell it."""
 
+from __future__ import annotations
+
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,26 +18,33 @@ from ..recordings.channels import list_channels
 from ..splits import number_parts
 from .embeddings import annotate, embed_held_out, make_transformers
 
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from numpy.typing import ArrayLike
+
+    from ..hints import Labels, Memory, Models, Picks, Recordings, Seed, Splits, Verbose
+
 TARGETS = ("subject", "recording")
 
 
 @log_level
 def probe_subject(
-    X,
-    models=None,
+    X: Recordings,
+    models: Models | None = None,
     *,
-    target="subject",
-    n_parts=4,
-    y=None,
-    groups=None,
-    cv=None,
-    picks=None,
-    memory=None,
-    n_jobs=None,
-    n_resamples=10_000,
-    random_state=0,
-    verbose=None,
-):
+    target: Literal["subject", "recording"] = "subject",
+    n_parts: int = 4,
+    y: Labels | None = None,
+    groups: ArrayLike | None = None,
+    cv: Splits | None = None,
+    picks: Picks = None,
+    memory: Memory = None,
+    n_jobs: int | None = None,
+    n_resamples: int = 10_000,
+    random_state: Seed = 0,
+    verbose: Verbose = None,
+) -> pd.DataFrame:
     """Read from which subject, or which recording of it, an embedding is.
 
     The model is trained on some subjects and embeds the channels of others, as many as

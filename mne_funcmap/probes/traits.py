@@ -1,6 +1,9 @@
 """Whether embeddings tell what a subject is like: a diagnosis, sex, any trait."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,11 +21,28 @@ from .alignment import embed_aligned
 from .embeddings import annotate, make_transformers
 from .subject import centre_regions, predict_parts
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike
+
+    from ..hints import (
+        AnyPath,
+        Labels,
+        Memory,
+        Models,
+        Picks,
+        Recordings,
+        Seed,
+        Splits,
+        Verbose,
+    )
+
 MISSING = ["n/a", "N/A", "", "unknown"]
 N_FOLDS = 5
 
 
-def read_trait(root, column):
+def read_trait(root: AnyPath, column: str) -> dict[str, str]:
     """Read a column of the participants of a BIDS folder.
 
     Parameters
@@ -71,21 +91,21 @@ def read_trait(root, column):
 
 @log_level
 def probe_trait(
-    X,
-    traits,
-    models=None,
+    X: Recordings,
+    traits: Mapping[str, str],
+    models: Models | None = None,
     *,
-    y=None,
-    groups=None,
-    cv=None,
-    picks=None,
-    n_permutations=199,
-    memory=None,
-    n_jobs=None,
-    n_resamples=10_000,
-    random_state=0,
-    verbose=None,
-):
+    y: Labels | None = None,
+    groups: ArrayLike | None = None,
+    cv: Splits | None = None,
+    picks: Picks = None,
+    n_permutations: int = 199,
+    memory: Memory = None,
+    n_jobs: int | None = None,
+    n_resamples: int = 10_000,
+    random_state: Seed = 0,
+    verbose: Verbose = None,
+) -> pd.DataFrame:
     """Read a trait of subjects from the embeddings of their channels.
 
     Channels are embedded by models that were not trained on their subject. What

@@ -1,6 +1,9 @@
 """Do channels of a region that was never trained on lie together, over subjects?"""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,26 +15,31 @@ from ..evaluation.resampling import describe, weigh_subjects
 from ..progress import log_level
 from ..recordings.channels import list_channels
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ..hints import Labels, Memory, Models, Picks, Recordings, Seed, Splits, Verbose
+
 MEASURES = ("average_precision", "precision_at_1", "auc")
 
 
 @log_level
 def probe_unseen_regions(
-    X,
-    models,
+    X: Recordings,
+    models: Models,
     *,
-    n_unseen=8,
-    n_draws=10,
-    y=None,
-    groups=None,
-    cv=None,
-    picks=None,
-    memory=None,
-    n_jobs=None,
-    n_resamples=10_000,
-    random_state=0,
-    verbose=None,
-):
+    n_unseen: int = 8,
+    n_draws: int = 10,
+    y: Labels | None = None,
+    groups: ArrayLike | None = None,
+    cv: Splits | None = None,
+    picks: Picks = None,
+    memory: Memory = None,
+    n_jobs: int | None = None,
+    n_resamples: int = 10_000,
+    random_state: Seed = 0,
+    verbose: Verbose = None,
+) -> pd.DataFrame:
     """Measure whether embeddings bring together regions that were not trained on.
 
     In every draw some regions are left out of the training, together with the subjects

@@ -1,7 +1,14 @@
 """How well a prediction follows the truth in bands of frequencies."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.signal import butter, hilbert, sosfiltfilt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BANDS = {
     "delta": (1.0, 4.0),
@@ -94,7 +101,9 @@ def measure_bands(predicted, truth, stretches, sfreq, bands):
     return measures
 
 
-def correlate_envelopes(pairs, sfreq, band):
+def correlate_envelopes(
+    pairs: Sequence[np.ndarray], sfreq: float, band: tuple[float, float]
+) -> float:
     """Correlate the amplitudes of two signals in a band.
 
     Parameters
@@ -128,7 +137,9 @@ def correlate_envelopes(pairs, sfreq, band):
     return 0.0 if flat else float(np.prod(deviation, axis=0).sum() / spread.prod())
 
 
-def compute_coherence(pairs, sfreq):
+def compute_coherence(
+    pairs: Sequence[np.ndarray], sfreq: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Compute the squared coherence of two signals, without its bias.
 
     Parameters

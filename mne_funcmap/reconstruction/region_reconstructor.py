@@ -4,8 +4,11 @@ Recordings in; each region in turn is withheld, predicted in windows from the ot
 and written into copies or compared with the truth.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,6 +22,7 @@ from ..recordings.channels import (
     check_all_named,
     check_recordings,
     list_channels,
+    load_copy,
     warn_unknown_subjects,
 )
 from ..recordings.labelled import (
@@ -45,6 +49,14 @@ from .predictions import (
 )
 from .studies import append_studies, find_channels, study_recording
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+    import pandas as pd
+
+    from ..hints import Bands, Labels, Recording, Recordings
+
 CHUNK = 256  # windows predicted at a time
 
 
@@ -58,7 +70,7 @@ class RegionReconstructor(FittedOnRecordings, BaseEstimator):
     query = "channel"
 
     @verbose_method
-    def fit(self, X, y=None):
+    def fit(self, X: Recordings, y: Labels | None = None) -> Self:
         """Learn from recordings with regions.
 
         Parameters
@@ -89,9 +101,9 @@ class RegionReconstructor(FittedOnRecordings, BaseEstimator):
         warn_unknown_subjects(recordings)
         if y is None:
             check_all_named(recordings, self.picks)
-        tell_input(self, recordings, list_channels(recordings, picks=self.picks))
-        recordings = drop_unlabelled(recordings, self.picks)
+        given, recordings = recordings, drop_unlabelled(recordings, self.picks)
         channels = list_channels(recordings, picks=self.picks)
+        tell_input(self, given, channels)
         self.regions_ = find_training_regions(channels)
         self.n_times_, self.sfreq_ = find_segment_length(
             recordings, self.window, None, param="window"
@@ -104,7 +116,13 @@ class RegionReconstructor(FittedOnRecordings, BaseEstimator):
         return self
 
     @verbose_method
-    def predict(self, X, regions=None, reference=None):
+    def predict(
+        self,
+        X: Recordings,
+        regions: str | Sequence[str] | None = None,
+        *,
+        reference: Recordings | None = None,
+    ) -> list[Recording]:
         """Predict the channels of each region from the other regions.
 
         Parameters
@@ -131,13 +149,21 @@ class RegionReconstructor(FittedOnRecordings, BaseEstimator):
             If no recording has a region that is asked for, or one has nothing else.
         """
         recordings = self._check_fitted(X)
-        copies = [recording.copy().load_data() for recording in recordings]
+        copies = [*map(load_copy, recordings)]
         for found in self._reconstruct(recordings, regions, reference, strict=True):
             write_prediction(copies[found.index], found)
         return copies
 
     @verbose_method
-    def evaluate(self, X, y=None, reference=None, regions=None, bands=None):
+    def evaluate(
+        self,
+        X: Recordings,
+        y: Labels | None = None,
+        *,
+        reference: Recordings | None = None,
+        regions: str | Sequence[str] | None = None,
+        bands: Bands | None = None,
+    ) -> pd.DataFrame:
         """Compare the prediction of every withheld channel with the truth.
 
         Parameters
@@ -184,7 +210,13 @@ class RegionReconstructor(FittedOnRecordings, BaseEstimator):
             "recording", kind="stable", ignore_index=True
         )
 
-    def score(self, X, y=None, reference=None):
+    def score(
+        self,
+        X: Recordings,
+        y: Labels | None = None,
+        *,
+        reference: Recordings | None = None,
+    ) -> float:
         """Return the mean correlation over withheld channels.
 
         Parameters
@@ -201,7 +233,7 @@ class RegionReconstructor(FittedOnRecordings, BaseEstimator):
         score : float
             Mean Pearson r over channels, each region withheld in turn.
         """
-        return float(self.evaluate(X, y, reference)["r"].mean())
+        return float(self.evaluate(X, y, reference=reference)["r"].mean())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

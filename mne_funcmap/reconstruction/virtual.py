@@ -7,6 +7,7 @@ import numpy as np
 from mne import BaseEpochs
 from sklearn.cluster import KMeans
 
+from ..recordings.channels import load_copy
 from ..regions import set_regions
 from ..subjects import describe, shorten_list
 
@@ -103,7 +104,7 @@ def add_channels(recording, names, region, ch_type, volts):
     recording : mne.io.Raw | mne.Epochs
         The copy, its data loaded.
     """
-    copy = recording.copy().load_data()
+    copy = load_copy(recording)
     info = mne.create_info(names, copy.info["sfreq"], ch_type)
     with info._unlock():
         for key in ("highpass", "lowpass", "meas_date", "line_freq", "subject_info"):

@@ -120,6 +120,23 @@ def crop_copy(raw, tmin, tmax=None):
     return deepcopy(raw, {id(data): data}).crop(tmin, tmax)
 
 
+def load_copy(recording):
+    """Return a copy of a recording with its data in memory, and no line in the log.
+
+    Parameters
+    ----------
+    recording : mne.io.Raw | mne.Epochs
+        The recording.
+
+    Returns
+    -------
+    copy : mne.io.Raw | mne.Epochs
+        The copy.
+    """
+    with mne.utils.use_log_level("ERROR"):
+        return recording.copy().load_data()
+
+
 def find_subjects(recordings):
     """Find the subject of each recording, each its own where the id is missing.
 

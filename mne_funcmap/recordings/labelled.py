@@ -176,7 +176,8 @@ def find_training_regions(channels):
         found = f"only {str(regions[0])!r}" if len(regions) else "none"
         raise ValueError(
             f"Expected channels of two regions at least, found {found}. Call "
-            "set_regions on the recordings, or give y."
+            "set_regions on the recordings, or give y. See 'Preparing recordings' in "
+            "the user guide."
         )
     numbers = [
         len(set(channels.region[pick_labelled(channels, index)]))

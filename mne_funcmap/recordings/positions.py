@@ -35,7 +35,8 @@ def get_positions(recording, index=None):
     if montage is None:
         raise ValueError(
             f"{describe(index, recording)} has no positions. Set a montage in MNI "
-            "space (recording.set_montage), or use another identity."
+            "space (recording.set_montage), or use another identity. See 'Choosing an "
+            "identity' in the user guide."
         )
     found = montage.get_positions()
     if found["coord_frame"] not in COMMON_FRAMES:
@@ -43,7 +44,8 @@ def get_positions(recording, index=None):
             f"Positions of {describe(index, recording)} are in the frame "
             f"{found['coord_frame']!r}: expected one that subjects share, "
             f"{' or '.join(map(repr, COMMON_FRAMES))}. Transform the montage, as by "
-            "mne.transforms or montage.apply_trans."
+            "mne.transforms or montage.apply_trans. See 'Choosing an identity' in the "
+            "user guide."
         )
     return found["ch_pos"], found["coord_frame"]
 

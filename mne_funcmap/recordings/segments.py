@@ -231,7 +231,7 @@ def find_segment_length(recordings, duration, like, *, param="duration"):
             f"{expected[0]} samples at {expected[1]:g} Hz, as {of_whom}, but found "
             f"{shorten_list(odd)}. Resample the recordings, as by "
             f"RecordingPreprocessor(sfreq=...), and set {param}= to seconds that all "
-            "have."
+            "have. See 'Preparing recordings' in the user guide."
         )
     return expected
 

@@ -1,9 +1,12 @@
 """The report: what was found, with all that a reader needs to judge it, in one file."""
 
+from __future__ import annotations
+
 import base64
 from html import escape
 from importlib.metadata import version
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import mne
 
@@ -11,6 +14,16 @@ from ..evaluation.clusters import list_components
 from ..progress import log_level
 from ..report import methods_text, tables
 from .findings import collect_findings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from mne import Report
+    from mne.io import BaseRaw
+    from numpy.typing import ArrayLike
+
+    from ..hints import Memory, Models, Recordings, Splits, Verbose
 
 CITATIONS = (
     "Javadzadeh et al. Functional embeddings enable Aggregation of multi-area SEEG "
@@ -26,21 +39,21 @@ DPI = 110
 
 @log_level
 def make_report(
-    X,
+    X: Recordings,
     *,
-    models=None,
-    identities=None,
-    groups=None,
-    cv=None,
-    reconstruct=True,
-    probes=None,
-    n_permutations=0,
-    memory=None,
-    n_jobs=None,
-    random_state=0,
-    title="Functional maps of recordings",
-    verbose=None,
-):
+    models: Models | None = None,
+    identities: Sequence[str] | Mapping[str, Any] | None = None,
+    groups: ArrayLike | None = None,
+    cv: Splits | None = None,
+    reconstruct: bool | Sequence[BaseRaw] = True,
+    probes: Sequence[str] | Mapping[str, Callable] | None = None,
+    n_permutations: int = 0,
+    memory: Memory = None,
+    n_jobs: int | None = None,
+    random_state: int = 0,
+    title: str = "Functional maps of recordings",
+    verbose: Verbose = None,
+) -> Report:
     """Answer what works on some recordings, how well, and how sure that is.
 
     Parameters

@@ -1,10 +1,13 @@
 """How well the regions of coupled simulations can be predicted at best."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
 from inspect import signature
 from numbers import Real
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from mne.filter import create_filter
@@ -27,6 +30,11 @@ from .rhythms import (
 )
 from .simulate import CONSTRAINTS, simulate_recordings
 
+if TYPE_CHECKING:
+    from typing import Any
+
+    import pandas as pd
+
 # White noise relative to all that is not common: without it, bands that a filter has
 # emptied would leave covariances that cannot be inverted.
 NOISE_FLOOR = 1e-7
@@ -45,8 +53,13 @@ Positive = Interval(Real, 0, None, closed="neither")
     prefer_skip_nested_validation=True,
 )
 def simulation_optimum(
-    *, window=1.0, l_freq=None, h_freq=None, new_sfreq=None, **simulation
-):
+    *,
+    window: float = 1.0,
+    l_freq: float | None = None,
+    h_freq: float | None = None,
+    new_sfreq: float | None = None,
+    **simulation: Any,
+) -> pd.DataFrame:
     """Compute how well each region of a simulation can be predicted from the others.
 
     This is the correlation that the best of all linear predictors reaches: one that

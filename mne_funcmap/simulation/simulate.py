@@ -1,6 +1,9 @@
 """Simulated recordings of five regions in many subjects."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import mne
 import numpy as np
@@ -10,6 +13,9 @@ from ..progress import track
 from ..regions import set_regions
 from .cohort import HIGHEST_FREQUENCY, REGIONS, draw_cohort
 from .rhythms import mix_latents, pink_noise, rhythms_variance, simulate_rhythms
+
+if TYPE_CHECKING:
+    from mne.io import RawArray
 
 MICROVOLTS = 50e-6  # volts per unit of amplitude
 
@@ -35,21 +41,21 @@ CONSTRAINTS = {
 
 @validate_params(CONSTRAINTS, prefer_skip_nested_validation=True)
 def simulate_recordings(
-    n_subjects=5,
-    n_sessions=2,
-    duration=100.0,
+    n_subjects: int = 5,
+    n_sessions: int = 2,
+    duration: float = 100.0,
     *,
-    sfreq=1000.0,
-    n_channels=4,
-    coupling=0.0,
-    aperiodic=0.0,
-    phase_amplitude_coupling=0.0,
-    wrong_labels=0.0,
-    missing_regions=0.0,
-    localization_error=None,
-    random_polarity=False,
-    random_state=0,
-):
+    sfreq: float = 1000.0,
+    n_channels: int | tuple[int, int] = 4,
+    coupling: float = 0.0,
+    aperiodic: float = 0.0,
+    phase_amplitude_coupling: float = 0.0,
+    wrong_labels: float = 0.0,
+    missing_regions: float = 0.0,
+    localization_error: tuple[float, float] | None = None,
+    random_polarity: bool = False,
+    random_state: int | None = 0,
+) -> list[RawArray]:
     """Simulate intracranial recordings of five regions in many subjects.
 
     With the defaults every channel is independent of every other one, and what its

@@ -18,7 +18,8 @@ def check_params(params):
         raise ValueError(
             f"Parameters {odd} cannot be written to a model file: "
             f"{[params[name] for name in odd]}. Use numbers and names that the "
-            "package knows, or pickle the model."
+            "package knows, or pickle the model. See 'Saving and sharing models' in "
+            "the user guide."
         )
 
 

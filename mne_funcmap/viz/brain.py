@@ -1,5 +1,9 @@
 """Channels on the brain."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..recordings.channels import check_recordings
@@ -17,13 +21,28 @@ from .categories import (
 )
 from .style import PAGE, add_bar, check_columns, finish, measure_width, open_axes
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ..hints import Recordings
+
+
 MM = 1000.0
 SOURCE = "FunctionalEmbedder.to_frame or MaskedRegionReconstructor.evaluate"
 
 
 def plot_brain(
-    X, frame, *, column="region", label=None, cmap="viridis", axes=None, show=True
-):
+    X: Recordings,
+    frame: pd.DataFrame,
+    *,
+    column: str = "region",
+    label: str | None = None,
+    cmap: str = "viridis",
+    axes: Axes | None = None,
+    show: bool = True,
+) -> Figure:
     """Plot values of channels where these lie, on a glass brain.
 
     Parameters
@@ -32,9 +51,9 @@ def plot_brain(
         The recordings, with positions in MNI space (frame "mni_tal").
     frame : pandas.DataFrame
         One row for each channel to be shown, with recording (index in X) and ch_name:
-        as by :meth:`FunctionalEmbedder.to_frame`,
-        :meth:`MaskedRegionReconstructor.evaluate`, or rows of one model of what
-        :func:`mne_funcmap.compare_embedders` returns first.
+        as by :meth:`~mne_funcmap.FunctionalEmbedder.to_frame`,
+        :meth:`~mne_funcmap.MaskedRegionReconstructor.evaluate`, or rows of one model of
+        what :func:`mne_funcmap.compare_embedders` returns first.
     column : str
         What is shown: numbers by a colour map, such as ``"c0"`` or ``"r"``; names,
         such as ``"region"``, by colours with a legend. Missing values are grey.

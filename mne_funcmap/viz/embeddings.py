@@ -1,5 +1,9 @@
 """Embeddings as points."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..evaluation.clusters import list_components
@@ -26,30 +30,38 @@ from .style import (
     open_axes,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
 N_SD = 2  # standard deviations from the middle to the rim of an ellipse
 SOURCE = "FunctionalEmbedder.to_frame"
 
 
 def plot_embedding(
-    frame,
+    frame: pd.DataFrame,
     *,
-    method="pca",
-    n_dims=2,
-    color="region",
-    marker="subject",
-    ellipses=False,
-    held_out=None,
-    axes=None,
-    show=True,
-):
+    method: str = "pca",
+    n_dims: int = 2,
+    color: str = "region",
+    marker: str | None = "subject",
+    ellipses: bool = False,
+    held_out: Sequence[str] | None = None,
+    axes: Axes | None = None,
+    show: bool = True,
+) -> Figure:
     """Plot embeddings of channels, or of segments, as points.
 
     Parameters
     ----------
     frame : pandas.DataFrame
-        As by :meth:`FunctionalEmbedder.to_frame` or
-        :meth:`FunctionalEmbedder.embed_segments`: components ``c0``, ``c1``, ... and
-        columns that describe the rows.
+        As by :meth:`~mne_funcmap.FunctionalEmbedder.to_frame` or
+        :meth:`~mne_funcmap.FunctionalEmbedder.embed_segments`: components ``c0``,
+        ``c1``, ... and columns that describe the rows.
     method : "pca" | "tsne" | "umap"
         Projection on the first principal components, t-SNE, or UMAP.
     n_dims : 2 | 3

@@ -1,5 +1,9 @@
 """Region by region: which is taken for which, and how far apart they lie."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..evaluation.clusters import list_components
@@ -16,12 +20,24 @@ from .style import (
     open_axes,
 )
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
 MAX_WRITTEN = 10  # regions of a matrix in whose cells numbers are written
 CELL, SMALL_CELL = 0.42, 0.135  # inches
 MIN_HEIGHT, TREE = 2.7, 0.5
 
 
-def plot_confusion(predictions, *, title=None, axes=None, show=True):
+def plot_confusion(
+    predictions: pd.DataFrame,
+    *,
+    title: str | None = None,
+    axes: Axes | None = None,
+    show: bool = True,
+) -> Figure:
     """Plot which regions are taken for which.
 
     Parameters
@@ -71,13 +87,20 @@ def plot_confusion(predictions, *, title=None, axes=None, show=True):
     return finish([axes], show, title=title)
 
 
-def plot_region_distances(frame, *, metric="cosine", axes=None, show=True):
+def plot_region_distances(
+    frame: pd.DataFrame,
+    *,
+    metric: str = "cosine",
+    axes: Axes | None = None,
+    show: bool = True,
+) -> Figure:
     """Plot how far the mean embeddings of regions are from each other.
 
     Parameters
     ----------
     frame : pandas.DataFrame
-        As by :meth:`FunctionalEmbedder.to_frame`. Rows without a region do not count.
+        As by :meth:`~mne_funcmap.FunctionalEmbedder.to_frame`. Rows without a region do
+        not count.
     metric : str
         Of :func:`scipy.spatial.distance.pdist`.
     axes : matplotlib.axes.Axes | None

@@ -1,5 +1,9 @@
 """Embeddings as they change in time."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..evaluation.clusters import list_components
@@ -16,6 +20,14 @@ from .categories import (
 from .projections import project_pca
 from .style import PAGE, add_legend, check_columns, finish, hide_spines, open_panels
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
 SOURCE = "FunctionalEmbedder.embed_segments"
 TINTS = ("#E6E6E6", "#D3E6F3", "#FBE8C8", "#CDEBDD", "#F5DFEA", "#FDFAD0", "#F7D8C6")
 MAX_MARKED = 60  # segments, each of which has a dot
@@ -23,15 +35,21 @@ UNITS = ((3 * 3600, 3600, "h"), (600, 60, "min"), (0, 1, "s"))
 
 
 def plot_embedding_over_time(
-    segments, *, ch_names=None, components=None, state=None, axes=None, show=True
-):
+    segments: pd.DataFrame,
+    *,
+    ch_names: Sequence[str] | None = None,
+    components: Sequence[str] | None = None,
+    state: str | None = None,
+    axes: Axes | Sequence[Axes] | None = None,
+    show: bool = True,
+) -> Figure:
     """Plot how the embeddings of a subject's channels change in time.
 
     Parameters
     ----------
     segments : pandas.DataFrame
-        As by :meth:`FunctionalEmbedder.embed_segments`, of one subject. Several
-        recordings are drawn one after the other.
+        As by :meth:`~mne_funcmap.FunctionalEmbedder.embed_segments`, of one subject.
+        Several recordings are drawn one after the other.
     ch_names : None | sequence of str
         The channels that are shown, each in a colour of its own; None stands for all,
         in the colours of their regions, whose means are drawn thick.

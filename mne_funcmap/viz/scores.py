@@ -1,5 +1,9 @@
 """Scores of models, over all regions and region by region."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..evaluation.resampling import describe, weigh_subjects
@@ -14,6 +18,12 @@ from .style import (
     open_axes,
 )
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
 NAMES = {"balanced_accuracy": "Balanced accuracy", "r": "Pearson r"}
 RIGHT = "share right"
 BASELINE_COLOR = "#555555"
@@ -22,8 +32,14 @@ MIN_HEIGHT = 1.6
 
 
 def plot_scores(
-    summary, *, score="balanced_accuracy", frame=None, title=None, axes=None, show=True
-):
+    summary: pd.DataFrame,
+    *,
+    score: str = "balanced_accuracy",
+    frame: pd.DataFrame | None = None,
+    title: str | None = None,
+    axes: Axes | None = None,
+    show: bool = True,
+) -> Figure:
     """Plot the scores of models with intervals, and chance.
 
     Parameters
@@ -92,13 +108,20 @@ def plot_scores(
     return finish([axes], show, title=title)
 
 
-def plot_region_scores(frame, *, score=None, title=None, axes=None, show=True):
+def plot_region_scores(
+    frame: pd.DataFrame,
+    *,
+    score: str | None = None,
+    title: str | None = None,
+    axes: Axes | None = None,
+    show: bool = True,
+) -> Figure:
     """Plot scores region by region.
 
     Parameters
     ----------
     frame : pandas.DataFrame
-        As by :meth:`MaskedRegionReconstructor.evaluate`, or what
+        As by :meth:`~mne_funcmap.MaskedRegionReconstructor.evaluate`, or what
         :func:`mne_funcmap.compare_identities` or
         :func:`mne_funcmap.compare_embedders` returns first. Models have colours; seven
         can be told apart by everybody.

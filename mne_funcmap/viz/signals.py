@@ -1,8 +1,21 @@
 """Withheld channels: what was recorded and what was predicted."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .style import COLUMN, FONT, PAGE, finish, hide_spines, open_panels
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from mne import BaseEpochs
+    from mne.io import BaseRaw
+
 
 COLORS = ("#555555", "#D55E00")
 LABELS = ("recorded", "predicted")
@@ -12,17 +25,17 @@ WINDOW = 2.0  # seconds of a piece whose spectrum is computed
 
 
 def plot_reconstruction(
-    recording,
-    predicted,
+    recording: BaseRaw,
+    predicted: BaseRaw,
     *,
-    picks,
-    start=0.0,
-    duration=3.0,
-    r=None,
-    title=None,
-    axes=None,
-    show=True,
-):
+    picks: Sequence[str],
+    start: float = 0.0,
+    duration: float = 3.0,
+    r: Mapping[str, float] | None = None,
+    title: str | None = None,
+    axes: Axes | Sequence[Axes] | None = None,
+    show: bool = True,
+) -> Figure:
     """Plot withheld channels of a recording beside their prediction.
 
     Parameters
@@ -30,7 +43,7 @@ def plot_reconstruction(
     recording : mne.io.Raw
         What was recorded.
     predicted : mne.io.Raw
-        As by :meth:`MaskedRegionReconstructor.predict`.
+        As by :meth:`~mne_funcmap.MaskedRegionReconstructor.predict`.
     picks : list of str
         The channels that are shown.
     start, duration : float
@@ -78,15 +91,15 @@ def plot_reconstruction(
 
 
 def plot_spectra(
-    recording,
-    predicted,
+    recording: BaseRaw | BaseEpochs,
+    predicted: BaseRaw | BaseEpochs,
     *,
-    picks,
-    fmin=1.0,
-    fmax=None,
-    axes=None,
-    show=True,
-):
+    picks: Sequence[str],
+    fmin: float = 1.0,
+    fmax: float | None = None,
+    axes: Axes | Sequence[Axes] | None = None,
+    show: bool = True,
+) -> Figure:
     """Plot the power spectra of withheld channels beside those of their prediction.
 
     Parameters
@@ -94,7 +107,7 @@ def plot_spectra(
     recording : mne.io.Raw | mne.Epochs
         What was recorded.
     predicted : mne.io.Raw | mne.Epochs
-        As by :meth:`MaskedRegionReconstructor.predict`.
+        As by :meth:`~mne_funcmap.MaskedRegionReconstructor.predict`.
     picks : list of str
         The channels that are shown.
     fmin, fmax : float

@@ -1,5 +1,9 @@
 """What training brings: epoch by epoch, and with more to learn from."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
@@ -15,6 +19,15 @@ from .style import (
     open_panels,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from sklearn.base import BaseEstimator
+
+
 SIZES = {
     "subjects": "Subjects trained on",
     "channels": "Labelled channels of each region",
@@ -29,7 +42,9 @@ SCORES = {
 DODGE = 0.03  # of a doubling of size, between models
 
 
-def plot_learning_curve(curve, *, axes=None, show=True):
+def plot_learning_curve(
+    curve: pd.DataFrame, *, axes: Axes | None = None, show: bool = True
+) -> Figure:
     """Plot accuracy against how much there was to learn from.
 
     Parameters
@@ -90,7 +105,12 @@ def plot_learning_curve(curve, *, axes=None, show=True):
     return finish([axes], show)
 
 
-def plot_history(estimator, *, axes=None, show=True):
+def plot_history(
+    estimator: BaseEstimator,
+    *,
+    axes: Axes | Sequence[Axes] | None = None,
+    show: bool = True,
+) -> Figure:
     """Plot the training of an estimator, epoch by epoch.
 
     Parameters

@@ -17,8 +17,8 @@ from mne_funcmap.evaluation.identities import (
 from mne_funcmap.reconstructor import MaskedRegionReconstructor
 
 COLUMNS = [
-    *["subject", "recording", "region", "ch_name", "r", "nmse", "nrmse"],
-    *["amplitude_ratio", "n_sources", "model", "fold"],
+    *["model", "fold", "subject", "recording", "region", "ch_name"],
+    *["r", "nmse", "nrmse", "amplitude_ratio", "n_sources"],
 ]
 
 
