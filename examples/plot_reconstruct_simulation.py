@@ -72,7 +72,7 @@ print(f"best linear prediction     {optimum.mean():.2f}")
 # What was predicted
 # ------------------
 # Signals and spectra of one channel of each region. Of a channel, that part is
-# predicted which the other regions share: predictions are smoother, and have less power
+# predicted which the other regions share, so that predictions mostly have less power
 # than what was recorded.
 
 predicted = adapted.predict([rest])[0]

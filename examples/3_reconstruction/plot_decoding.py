@@ -55,7 +55,7 @@ def weaken_beta(data, sfreq, share):
 
 
 for raw, label in zip(X, labels, strict=True):
-    share = rng.uniform(0.3, 0.9) * (label == "movement")
+    share = rng.uniform(0.5, 1.0) * (label == "movement")
     picks = [
         ch for ch, region in mf.get_regions(raw).items() if region in ("GPi", "STN")
     ]
@@ -75,7 +75,7 @@ for raw, label in zip(X, labels, strict=True):
 readout = (StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
 pipelines = {
     "latent sources": make_pipeline(
-        mf.MaskedRegionReconstructor("region", max_epochs=10, random_state=0),
+        mf.MaskedRegionReconstructor("region", max_epochs=15, random_state=0),
         mf.WindowPooler(),
         *readout,
     ),

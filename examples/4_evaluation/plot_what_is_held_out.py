@@ -79,7 +79,7 @@ for held_out, (parts, groups, _) in make_splits(X).items():
 # balanced accuracies with 95 % intervals from drawing patients.
 
 models = {
-    "embedding": mf.FunctionalEmbedder(duration=5.0, random_state=0),
+    "embedding": mf.FunctionalEmbedder(duration=5.0, max_epochs=8, random_state=0),
     "spectrum with LDA": SpectralClassifier(classifier="lda", duration=5.0),
 }
 
@@ -138,7 +138,7 @@ axes[1].legend(frameon=False)
 plt.show()
 
 # %%
-# With patients or channels held out, shuffled regions are told no better than by
+# With patients or channels held out, shuffled regions are told about as well as by
 # chance. With sessions or later times held out, they are told better, although there is
 # nothing to tell: the model has seen the same channel before, knows it by what is
 # peculiar to it, and with it the region it was said to be in. The same help is in the
