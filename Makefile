@@ -37,6 +37,8 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
+# examples run two at a time, and their networks are too small for threads
+doc: export OMP_NUM_THREADS = 1
 doc: $(INSTALLED)
 	$(BIN)/python -m sphinx -W --keep-going doc doc/_build/html
 

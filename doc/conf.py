@@ -48,6 +48,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "generated",
     "doc_module": ("mne_funcmap",),
     "show_memory": False,
+    "parallel": 2,
 }
 
 
