@@ -13,7 +13,7 @@ from mne.utils import ProgressBar, logger, use_log_level
 
 VERBOSE_CONSTRAINT = ["boolean", str, Integral, None]
 DELAY = 2.0  # seconds that pass before there is a bar
-BAR = "{percentage:3.0f}%|{bar}| {desc} : {n:.0f}/{total_fmt} [{elapsed}<{remaining}]"
+BAR = "{percentage:3.0f}%|{bar}| {desc} : {n:.0f}/{total_fmt} [{elapsed}]"
 
 
 class Progress:

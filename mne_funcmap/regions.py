@@ -16,6 +16,7 @@ import mne
 import numpy as np
 from mne import BaseEpochs
 from mne.io import BaseRaw
+from mne.io.constants import FIFF
 
 from .subjects import check_recording, describe, shorten_list
 
@@ -223,8 +224,9 @@ def replace_regions(inst, regions):
 def check_renamed(recording, ch_names, name):
     """Raise if a region of a vanished channel sits beside a channel without one.
 
-    Then a channel may have been renamed, or re-referenced, without its region. The
-    channels in question, ``ch_names``, are the good data channels.
+    Then a channel may have been renamed, or re-referenced, without its region. On Raw,
+    MNE drops regions of vanished channels, but marks bipolar ones. The channels in
+    question, ``ch_names``, are the good data channels.
     """
     regions = get_regions(recording)
     unlabelled = [ch_name for ch_name in ch_names if ch_name not in regions]
@@ -238,6 +240,22 @@ def check_renamed(recording, ch_names, name):
             "mne_funcmap.rename_channels, which keeps the regions. See 'Preparing "
             "recordings' in the user guide."
         )
+    bipolar = _find_bipolar(recording) if isinstance(recording, BaseRaw) else set()
+    new = sorted(bipolar & set(unlabelled))
+    if regions and new and not bipolar & regions.keys():
+        raise ValueError(
+            f"{name} has bipolar channels, none of which has a region, "
+            f"{shorten_list(new)}, beside others that do: "
+            "re-referenced after set_regions? Call set_regions again, or add those "
+            "that really have no region to recording.info['bads']. See 'Preparing "
+            "recordings' in the user guide."
+        )
+
+
+def _find_bipolar(inst):
+    """Find the channels that MNE has made of two."""
+    coil = FIFF.FIFFV_COIL_EEG_BIPOLAR
+    return {ch["ch_name"] for ch in inst.info["chs"] if ch["coil_type"] == coil}
 
 
 def _check_regions(inst, regions):

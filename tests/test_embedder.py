@@ -807,7 +807,7 @@ def rename_on_epochs(recordings):
         (change_rate, r"recording 1 \(subject 'sub-02'\): 2000 samples at 200 Hz"),
         (
             shorten,
-            r"No usable segment of 10 s .*recording 1 \(subject 'sub-02'\): GPi1",
+            r"recording 1 \(subject 'sub-02'\) lasts .* shorter than a segment of 10 s",
         ),
         (annotate_all, r"recording 1 \(subject 'sub-02'\): GPi1.*info\['bads'\]"),
         (fill(np.nan), r"recording 1 \(subject 'sub-02'\): STN2\..*info\['bads'\]"),

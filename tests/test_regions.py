@@ -341,6 +341,18 @@ def test_lost_on_epochs(make, operation):
     assert "LB1" in get_regions(epochs)
 
 
+def test_lost_on_raw():
+    raw = set_regions(make_raw(), REGIONS | {"LB2": "STN"})
+    raw = reference_bipolar(raw.load_data())
+    good = [name for name in raw.ch_names if name != "EMG"]
+    with pytest.raises(
+        ValueError, match="recording 7 .*LA1-LA2.*Call set_regions again"
+    ):
+        check_renamed(raw, good, "recording 7")
+    check_renamed(raw, [name for name in good if name != "LA1-LA2"], "recording 7")
+    check_renamed(set_regions(raw, {"LA1-LA2": "GPi"}), good, "recording 7")
+
+
 def test_dropped_channels_are_not_renamed():
     epochs = set_regions(make_epochs_array(), REGIONS).drop_channels(["LA1"])
     check_renamed(epochs, ["LA2", "LB1"], "recording 0")

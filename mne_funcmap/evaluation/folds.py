@@ -209,7 +209,14 @@ def split_recordings(recordings, groups=None, cv=None):
         )
     cv = GroupKFold(5) if cv is None else cv
     n_groups = len(np.unique(groups))
-    if isinstance(cv, GroupKFold) and n_groups < max(2, cv.n_splits):
+    if isinstance(cv, GroupKFold) and n_groups < 2:
+        raise ValueError(
+            "All recordings are of one subject, so that none can be held out. Hold out "
+            "blocks of time: parts, groups = mne_funcmap.cut_blocks(X, 3, gap=1.0), "
+            "with cv=LeaveOneGroupOut(). See 'Evaluating without leaks' in the user "
+            "guide."
+        )
+    if isinstance(cv, GroupKFold) and n_groups < cv.n_splits:
         raise ValueError(
             f"X has recordings of {n_groups} subject(s), too few for {cv.n_splits} "
             "folds. Give more subjects, or cv=GroupKFold(n) with n between 2 and their "

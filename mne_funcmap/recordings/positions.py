@@ -35,8 +35,9 @@ def get_positions(recording, index=None):
     if montage is None:
         raise ValueError(
             f"{describe(index, recording)} has no positions. Set a montage in MNI "
-            "space (recording.set_montage), or use another identity. See 'Choosing an "
-            "identity' in the user guide."
+            "space, as by recording.set_montage(mne.channels.make_dig_montage(ch_pos, "
+            "coord_frame='mni_tal')). As an identity, others need none. See 'Preparing "
+            "recordings' in the user guide."
         )
     found = montage.get_positions()
     if found["coord_frame"] not in COMMON_FRAMES:

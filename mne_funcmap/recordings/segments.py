@@ -106,12 +106,24 @@ class SegmentSource:
             if len(missing):
                 name = describe(later, self.recordings[later])
                 named.append(f"{name}: {shorten_list(missing)}")
+        self._check_lengths()
         raise ValueError(
             f"No usable segment of {self.n_times / self.sfreq:g} s in these channels, "
             "where nothing that is long enough is also finite, not flat and not "
             f"annotated BAD_. {shorten_list(named)}. Add damaged channels to "
             "recording.info['bads'], or set a shorter duration."
         )
+
+    def _check_lengths(self):
+        """Raise if a recording is shorter than a segment."""
+        for index, recording in enumerate(self.recordings):
+            if len(recording.times) < self.n_times:
+                raise ValueError(
+                    f"{describe(index, recording)} lasts "
+                    f"{len(recording.times) / self.sfreq:g} s, shorter than a segment "
+                    f"of {self.n_times / self.sfreq:g} s. Set duration to what all "
+                    "recordings have, or leave it out."
+                )
 
     def join(self):
         """Return the `Segments` of all recordings."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from mne import BaseEpochs
+from mne.io import BaseRaw
 
 from .style import COLUMN, FONT, PAGE, finish, hide_spines, open_panels
 
@@ -13,8 +15,6 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from mne import BaseEpochs
-    from mne.io import BaseRaw
 
 
 COLORS = ("#555555", "#D55E00")
@@ -62,6 +62,13 @@ def plot_reconstruction(
     fig : matplotlib.figure.Figure
         The figure.
 
+    Raises
+    ------
+    TypeError
+        If a recording is a list, or picks are not.
+    ValueError
+        If the recordings do not hold the same samples.
+
     Examples
     --------
     >>> import mne_funcmap as mf
@@ -69,9 +76,13 @@ def plot_reconstruction(
     >>> half = X[0].copy().apply_function(lambda signal: signal / 2)
     >>> fig = mf.viz.plot_reconstruction(X[0], half, picks=["STN1"], show=False)
     """
+    _check_pair(recording, predicted, picks)
+    sfreq = recording.info["sfreq"]
+    length = len(recording.times) / sfreq
+    if not 0 <= start < length:
+        raise ValueError(f"start={start:g} is outside the {length:g} s of recording.")
     height = 0.8 + 0.8 * len(picks)
     panels = open_panels(axes, len(picks), 1, PAGE, height, sharex=True)
-    sfreq = recording.info["sfreq"]
     span = slice(*(int(round(at * sfreq)) for at in (start, start + duration)))
     times = recording.times[span]
     for ax, ch_name in zip(panels, picks, strict=True):
@@ -129,6 +140,7 @@ def plot_spectra(
     >>> half = X[0].copy().apply_function(lambda signal: signal / 2)
     >>> fig = mf.viz.plot_spectra(X[0], half, picks=["STN1", "GPi1"], show=False)
     """
+    _check_pair(recording, predicted, picks)
     from matplotlib.ticker import LogLocator, NullFormatter
 
     n_columns = min(len(picks), MAX_IN_ROW)
@@ -154,6 +166,27 @@ def plot_spectra(
     # power falls with frequency
     panels[0].legend(loc="lower left", frameon=False, fontsize=FONT)
     return finish(panels, show)
+
+
+def _check_pair(recording, predicted, picks):
+    """Raise unless two recordings hold the same samples, and picks are a list."""
+    for name, inst in (("recording", recording), ("predicted", predicted)):
+        if not isinstance(inst, BaseRaw | BaseEpochs):
+            raise TypeError(
+                f"{name} must be one mne.io.Raw or mne.Epochs, got {type(inst)}: of a "
+                "list, give one item, such as predict(X)[0] beside X[0]."
+            )
+    if isinstance(picks, str):
+        raise TypeError(f"picks must be a list of channel names, got {picks!r}.")
+    sizes = [
+        f"{len(inst.times)} samples at {inst.info['sfreq']:g} Hz"
+        for inst in (recording, predicted)
+    ]
+    if sizes[0] != sizes[1]:
+        raise ValueError(
+            f"recording has {sizes[0]}, predicted {sizes[1]}: give the recording, "
+            "preprocessed, that was predicted."
+        )
 
 
 def _compute_spectra(inst, picks, fmin, fmax):

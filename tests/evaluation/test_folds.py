@@ -345,6 +345,8 @@ def test_splits_refuse():
         split_recordings(X, [0, 1, 2])
     with pytest.raises(ValueError, match="too few for 5 folds"):
         split_recordings(X)
+    with pytest.raises(ValueError, match=r"of one subject.*cut_blocks\(X, 3"):
+        split_recordings(X[:1])
     # scikit-learn takes a number for folds of recordings, whoever they are of
     with pytest.raises(TypeError, match=r"got 2: .* Give GroupKFold\(2\)"):
         split_recordings(X, cv=2)

@@ -382,8 +382,10 @@ def test_too_short_segments():
     assert cut_segments([make_raw()], duration=2 / SFREQ).data.shape[1] == 2
 
 
-def make_short():
-    return make_raw(150)
+def test_shorter_than_a_segment():
+    match = r"recording 1 \(subject 'sub-01'\) lasts 0.75 s, shorter than .* of 1 s"
+    with pytest.raises(ValueError, match=match):
+        cut_segments([make_raw(), make_raw(150)], duration=1.0)
 
 
 def make_all_bad():
@@ -395,7 +397,7 @@ def make_dropped():
     return epochs.drop(range(len(epochs)), verbose="error")
 
 
-@pytest.mark.parametrize("make", [make_short, make_all_bad, make_dropped])
+@pytest.mark.parametrize("make", [make_all_bad, make_dropped])
 def test_nothing_usable(make):
     match = r"recording 1 \(subject 'sub-01'\): LA1, LA2, LA3\. .*info\['bads'\]"
     with pytest.raises(ValueError, match=match):

@@ -86,3 +86,21 @@ def test_given_axes_are_used(halved, plt, plot):
     assert [len(ax.lines) for ax in axes.flat] == [0, 0, 2, 2]
     with pytest.raises(ValueError, match="1 panels, got 2 axes"):
         plot(*halved, picks=["A1"], axes=axes[1], show=False)
+
+
+@pytest.mark.parametrize("plot", [mf.viz.plot_reconstruction, mf.viz.plot_spectra])
+def test_recordings_must_fit(plot):
+    (raw,) = mf.simulate_recordings(n_subjects=1, n_sessions=1, duration=5.0)
+    slow = raw.copy().resample(250.0, verbose="error")
+    with pytest.raises(ValueError, match="5000 samples at 1000 Hz, .* 1250 .* 250 Hz"):
+        plot(raw, slow, picks=["STN1"], show=False)
+    with pytest.raises(TypeError, match=r"predicted must be one .* predict\(X\)\[0\]"):
+        plot(raw, [raw], picks=["STN1"], show=False)
+    with pytest.raises(TypeError, match="picks must be a list"):
+        plot(raw, raw, picks="STN1", show=False)
+
+
+def test_start_lies_in_the_recording():
+    (raw,) = mf.simulate_recordings(n_subjects=1, n_sessions=1, duration=5.0)
+    with pytest.raises(ValueError, match="start=9 is outside the 5 s"):
+        mf.viz.plot_reconstruction(raw, raw, picks=["STN1"], start=9.0, show=False)
