@@ -35,7 +35,7 @@ class FittedOnRecordings(FittedRepr):
     """Base of estimators that are fitted on recordings."""
 
     def _remember(self, recordings, channels, is_used):
-        """Remember how many recordings and channels were trained on.
+        """Remember how many subjects and channels were trained on.
 
         Parameters
         ----------
@@ -47,7 +47,7 @@ class FittedOnRecordings(FittedRepr):
             Which of these were trained on.
         """
         self.n_recordings_ = len(recordings)
-        self.n_subjects_ = len(np.unique(channels.subject))
+        self.n_subjects_ = len(np.unique(channels.subject[is_used]))
         self.n_channels_ = int(np.count_nonzero(is_used))
         self.n_seconds_ = round(float(sum(map(_measure_seconds, recordings))), 3)
 

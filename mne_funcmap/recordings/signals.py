@@ -256,8 +256,11 @@ def blame_channels(signals, ch_names, n_times):
     Returns
     -------
     text : str
-        Their names, for a message; if there are none, that windows differ.
+        Their names, for a message; if there are none, that windows differ, or that
+        there is no such window at all.
     """
+    if signals.data.shape[1] < n_times:
+        return "The whole recording is shorter"
     dead = [
         ch_name
         for row, ch_name in enumerate(ch_names)

@@ -256,5 +256,15 @@ def _list_differences(summary):
     is_baseline = summary["model"] == summary["baseline"]
     table = {title: pd.Series(found).mask(is_baseline, "")}
     if "p_value" in summary:
-        table |= {"p": summary["p_value"], "p (Holm)": summary["p_holm"]}
+        table |= {
+            "p": summary["p_value"].map(_format_p),
+            "p (Holm)": summary["p_holm"].map(_format_p),
+        }
     return table
+
+
+def _format_p(p):
+    """Return a p value as text; none is zero."""
+    if pd.isna(p):
+        return ""
+    return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
