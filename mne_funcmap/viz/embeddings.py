@@ -24,6 +24,7 @@ from .style import (
     FONT,
     PAGE,
     check_columns,
+    check_one_space,
     finish,
     hide_spines,
     measure_width,
@@ -94,8 +95,8 @@ def plot_embedding(
     ImportError
         If matplotlib is not installed, or umap-learn for UMAP.
     ValueError
-        If a column or a subject is missing, there are fewer than two rows, or an
-        embedding is not finite.
+        If a column or a subject is missing, there are fewer than two rows, an
+        embedding is not finite, or embeddings are of several models or folds.
 
     Examples
     --------
@@ -140,6 +141,7 @@ def plot_embedding(
 def _get_embeddings(frame, columns):
     """Return the components, (n_rows, n_components), of a table that is complete."""
     check_columns(frame, columns, SOURCE)
+    check_one_space(frame)
     names = list_components(frame)
     embeddings = frame[names].to_numpy(dtype=float)
     if not names or len(embeddings) < 2 or not np.isfinite(embeddings).all():

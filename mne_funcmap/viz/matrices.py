@@ -15,6 +15,7 @@ from .style import (
     PAGE,
     add_bar,
     check_columns,
+    check_one_space,
     finish,
     name_rows,
     open_axes,
@@ -116,7 +117,8 @@ def plot_region_distances(
     Raises
     ------
     ValueError
-        If a column is missing, or there are fewer than two regions.
+        If a column is missing, there are fewer than two regions, or embeddings are of
+        several models or folds.
 
     Examples
     --------
@@ -129,6 +131,7 @@ def plot_region_distances(
     from scipy.spatial.distance import pdist, squareform
 
     check_columns(frame, ["region"], "FunctionalEmbedder.to_frame")
+    check_one_space(frame)
     groups = frame.groupby("region")[list_components(frame)]
     means = groups.mean()
     if len(means) < 2:

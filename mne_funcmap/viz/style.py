@@ -203,3 +203,26 @@ def check_columns(frame, columns, source):
             f"No columns {missing}: there are {list(frame.columns)}. Expected the "
             f"table that {source} gives."
         )
+
+
+def check_one_space(frame):
+    """Raise if embeddings are of several networks, whose axes have nothing in common.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        A table of embeddings.
+
+    Raises
+    ------
+    ValueError
+        If they are of several models or folds.
+    """
+    for column in ("model", "fold"):
+        values = frame[column].unique().tolist() if column in frame else []
+        if len(values) > 1:
+            raise ValueError(
+                f"The embeddings are of {len(values)} values of {column!r}: each was "
+                "trained by itself, and has axes of its own. Give one of them, such as "
+                f"frame[frame[{column!r}] == {values[0]!r}]."
+            )

@@ -158,3 +158,16 @@ def test_without_an_extra(make_frame, monkeypatch, method, module, extra):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=rf"mne-funcmap\[{extra}\]"):
         mf.plot_embedding(make_frame(), method=method, show=False)
+
+
+@pytest.mark.parametrize("plot", [mf.plot_embedding, mf.viz.plot_region_distances])
+@pytest.mark.parametrize("column", ["model", "fold"])
+def test_embeddings_of_several_networks_are_refused(plot, column):
+    rows = np.random.default_rng(0).standard_normal((6, 3))
+    frame = pd.DataFrame(rows, columns=["c0", "c1", "c2"])
+    frame = frame.assign(subject="s", region=[*"AABBCC"])
+    frame[column] = [0, 0, 0, 1, 1, 1]
+    with pytest.raises(ValueError, match=f"2 values of '{column}'.*axes of its own"):
+        plot(frame, show=False)
+    frame[column] = 1
+    plot(frame, show=False)
