@@ -11,7 +11,7 @@ from ..progress import log_level, tell
 from ..recordings.channels import list_channels
 from .clusters import measure_clusters
 from .default_models import list_baselines, make_embedders
-from .folds import make_folds
+from .folds import check_models, make_folds
 from .resampling import compare_models, describe, weigh_subjects
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ def compare_embedders(
     """
     if models is None:
         models = make_embedders(random_state)
+    check_models(models)
     if baselines is None:
         baselines = list_baselines(models)
     frame = cross_val_regions(
@@ -169,6 +170,9 @@ def cross_val_regions(
         As by :func:`~mne_funcmap.compare_embedders`. What a model has no method for is
         missing, or nan where others have it.
     """
+    check_models(estimators)
+    if not estimators:
+        raise ValueError("There is no model to score: models is an empty dict.")
     folds = make_folds(X, y=y, groups=groups, cv=cv, memory=memory)
     channels = list_channels(folds.recordings, picks=picks, y=y)
     tasks = [

@@ -1,6 +1,7 @@
 """Folds of recordings: what is computed for each, in parallel, and kept if asked to."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
@@ -239,3 +240,23 @@ def _run_in_threads(function, *task):
 def _fit(estimator, recordings, y, key):
     """Train a copy of an estimator; the key is what a memory knows recordings by."""
     return clone(estimator).fit(recordings, y)
+
+
+def check_models(models):
+    """Raise unless models have names.
+
+    Parameters
+    ----------
+    models : dict of str to estimator
+        Name and unfitted estimator.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    if not isinstance(models, Mapping):
+        raise TypeError(
+            "models must be a dict of name to unfitted estimator, got "
+            f"{type(models)}: give {{'name': estimator}}."
+        )

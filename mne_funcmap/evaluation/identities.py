@@ -18,7 +18,7 @@ from .default_models import (
     make_reconstruction_baselines,
     make_reconstructors,
 )
-from .folds import make_folds
+from .folds import check_models, make_folds
 from .resampling import compare_models, describe, weigh_subjects
 
 if TYPE_CHECKING:
@@ -132,6 +132,8 @@ def compare_identities(
     1   mean    ridge
     """
     asked = make_reconstructors(identities, random_state)
+    if models is not None:
+        check_models(models)
     asked |= make_reconstruction_baselines() if models is None else models
     optional = [] if identities is not None else list(make_reconstructors())
     optional += list(make_reconstruction_baselines()) if models is None else []
@@ -205,6 +207,9 @@ def cross_val_reconstruct(
     ValueError
         If no model applies, or one does not that is not optional.
     """
+    check_models(estimators)
+    if not estimators:
+        raise ValueError("There is no model to score: identities and models are empty.")
     folds = make_folds(X, groups=groups, cv=cv, memory=memory)
     names = [name for name in estimators for _ in folds.splits]
     tasks = [

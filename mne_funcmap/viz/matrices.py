@@ -45,7 +45,8 @@ def plot_confusion(
     ----------
     predictions : pandas.DataFrame
         Predictions of one model, as by
-        :func:`mne_funcmap.evaluation.cross_val_regions`.
+        :func:`mne_funcmap.evaluation.cross_val_regions`. Rows without a region do not
+        count.
     title : str | None
         The title.
     axes : matplotlib.axes.Axes | None
@@ -61,7 +62,8 @@ def plot_confusion(
     Raises
     ------
     ValueError
-        If a column is missing, or there are predictions of several models.
+        If a column is missing, there are predictions of several models, or no row has
+        a region.
 
     Examples
     --------
@@ -75,7 +77,10 @@ def plot_confusion(
 
     check_columns(predictions, ["region", "predicted"], "compare_embedders")
     check_one_model(predictions)
-    truth, predicted = predictions["region"], predictions["predicted"]
+    known = predictions[predictions["region"].notna()]
+    if not len(known):
+        raise ValueError(f"None of the {len(predictions)} rows has a region.")
+    truth, predicted = known["region"].astype(str), known["predicted"].astype(str)
     regions = np.union1d(truth, predicted)
     counts = confusion_matrix(truth, predicted, labels=regions)
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)

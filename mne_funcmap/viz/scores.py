@@ -66,7 +66,7 @@ def plot_scores(
     Raises
     ------
     ValueError
-        If a column is missing.
+        If a column or a model is missing.
 
     Notes
     -----
@@ -82,12 +82,20 @@ def plot_scores(
     >>> fig = plot_scores(pd.DataFrame(scores | interval), score="r", show=False)
     """
     check_columns(summary, ["model", score, "low", "high"], "compare_embedders")
+    if not len(summary):
+        raise ValueError("The summary has no rows.")
     axes = open_axes(axes, PAGE, max(0.8 + 0.26 * len(summary), MIN_HEIGHT))
     place = np.arange(len(summary))
     is_baseline = summary["model"].isin(_list_baselines(summary)).to_numpy()
     colors = np.where(is_baseline, BASELINE_COLOR, COLORS[0])
     if frame is not None:
         by_subject = score_subjects(frame, score)
+        missing = sorted(set(summary["model"]) - set(by_subject))
+        if missing:
+            raise ValueError(
+                f"frame has no rows of the models {missing}: give the table that came "
+                "with the summary."
+            )
         for at, model in enumerate(summary["model"]):
             _draw_dots(axes, by_subject[model].dropna(), at, 0.28, colors[at])
     axes.hlines(place, summary["low"], summary["high"], colors=colors, lw=2, zorder=3)

@@ -8,6 +8,7 @@ import numpy as np
 from mne import BaseEpochs
 from mne.io import BaseRaw
 
+from ..subjects import shorten_list
 from .style import COLUMN, FONT, PAGE, finish, hide_spines, open_panels
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def plot_reconstruction(
     TypeError
         If a recording is a list, or picks are not.
     ValueError
-        If the recordings do not hold the same samples.
+        If the recordings do not hold the same samples or lack a channel, or nothing of
+        them is to be shown.
 
     Examples
     --------
@@ -76,11 +78,17 @@ def plot_reconstruction(
     >>> half = X[0].copy().apply_function(lambda signal: signal / 2)
     >>> fig = mf.viz.plot_reconstruction(X[0], half, picks=["STN1"], show=False)
     """
-    _check_pair(recording, predicted, picks)
+    _check_pair(recording, predicted, picks, BaseRaw)
     sfreq = recording.info["sfreq"]
     length = len(recording.times) / sfreq
-    if not 0 <= start < length:
-        raise ValueError(f"start={start:g} is outside the {length:g} s of recording.")
+    if not 0 <= start < length or duration < 1 / sfreq:
+        raise ValueError(
+            f"start={start:g} and duration={duration:g} show nothing of the "
+            f"{length:g} s of recording."
+        )
+    unscored = [] if r is None else [ch_name for ch_name in picks if ch_name not in r]
+    if unscored:
+        raise ValueError(f"r has no values for {unscored}, only for {list(r)}.")
     height = 0.8 + 0.8 * len(picks)
     panels = open_panels(axes, len(picks), 1, PAGE, height, sharex=True)
     span = slice(*(int(round(at * sfreq)) for at in (start, start + duration)))
@@ -140,7 +148,7 @@ def plot_spectra(
     >>> half = X[0].copy().apply_function(lambda signal: signal / 2)
     >>> fig = mf.viz.plot_spectra(X[0], half, picks=["STN1", "GPi1"], show=False)
     """
-    _check_pair(recording, predicted, picks)
+    _check_pair(recording, predicted, picks, BaseRaw | BaseEpochs)
     from matplotlib.ticker import LogLocator, NullFormatter
 
     n_columns = min(len(picks), MAX_IN_ROW)
@@ -168,16 +176,24 @@ def plot_spectra(
     return finish(panels, show)
 
 
-def _check_pair(recording, predicted, picks):
-    """Raise unless two recordings hold the same samples, and picks are a list."""
+def _check_pair(recording, predicted, picks, kind):
+    """Raise unless two recordings hold the same samples, and the channels to show."""
     for name, inst in (("recording", recording), ("predicted", predicted)):
-        if not isinstance(inst, BaseRaw | BaseEpochs):
+        if not isinstance(inst, kind):
+            expected = "mne.io.Raw" if kind is BaseRaw else "mne.io.Raw or mne.Epochs"
             raise TypeError(
-                f"{name} must be one mne.io.Raw or mne.Epochs, got {type(inst)}: of a "
-                "list, give one item, such as predict(X)[0] beside X[0]."
+                f"{name} must be one {expected}, got {type(inst)}: of a list, give one "
+                "item, such as predict(X)[0] beside X[0]."
             )
-    if isinstance(picks, str):
+    if isinstance(picks, str) or not len(picks):
         raise TypeError(f"picks must be a list of channel names, got {picks!r}.")
+    for name, inst in (("recording", recording), ("predicted", predicted)):
+        missing = [ch_name for ch_name in picks if ch_name not in inst.ch_names]
+        if missing:
+            raise ValueError(
+                f"picks: {name} has no channels {missing}, but "
+                f"{shorten_list(inst.ch_names)}."
+            )
     sizes = [
         f"{len(inst.times)} samples at {inst.info['sfreq']:g} Hz"
         for inst in (recording, predicted)

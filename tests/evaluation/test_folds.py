@@ -352,3 +352,17 @@ def test_splits_refuse():
         split_recordings(X, cv=2)
     with pytest.warns(UserWarning, match="ignored by KFold"):
         split_recordings(X, cv=KFold(2))
+
+
+def test_models_have_names():
+    X = make_recordings(2)
+    cv = GroupKFold(2)
+    for models in ([Counting()], Counting()):
+        with pytest.raises(TypeError, match="models must be a dict of name"):
+            mf.compare_embedders(X, models, cv=cv)
+        with pytest.raises(TypeError, match="models must be a dict of name"):
+            mf.compare_identities(X, [], models=models, cv=cv)
+    with pytest.raises(ValueError, match="no model to score"):
+        mf.compare_embedders(X, {}, cv=cv)
+    with pytest.raises(ValueError, match="no model to score"):
+        mf.compare_identities(X, [], models={}, cv=cv)

@@ -87,3 +87,11 @@ def test_given_axes_are_used(make_frame, plt):
 def test_one_region_has_no_distance(make_frame):
     with pytest.raises(ValueError, match="expected two at least"):
         mf.viz.plot_region_distances(make_frame(n_regions=1), show=False)
+
+
+def test_rows_without_a_region_are_not_confused():
+    rows = {"region": ["A", "B", None], "predicted": ["A", "A", "B"]}
+    fig = mf.viz.plot_confusion(pd.DataFrame(rows), show=False)
+    assert_allclose(fig.axes[0].images[0].get_array(), [[1, 0], [1, 0]])
+    with pytest.raises(ValueError, match="None of the 1 rows has a region"):
+        mf.viz.plot_confusion(pd.DataFrame(rows)[2:], show=False)

@@ -168,3 +168,12 @@ def test_bad_input(summary, predictions):
         mf.viz.plot_region_scores(predictions.drop(columns="region"), show=False)
     with pytest.raises(ValueError, match=r"No columns \['predicted'\].*evaluate"):
         mf.viz.plot_region_scores(predictions.drop(columns="predicted"), show=False)
+
+
+def test_summary_and_frame_must_be_of_the_same_models():
+    summary = pd.DataFrame({"model": ["a"], "r": [0.5], "low": [0.4], "high": [0.6]})
+    frame = {"model": ["b"], "subject": ["s"], "region": ["A"], "r": [0.3]}
+    with pytest.raises(ValueError, match=r"no rows of the models \['a'\]"):
+        mf.viz.plot_scores(summary, score="r", frame=pd.DataFrame(frame), show=False)
+    with pytest.raises(ValueError, match="no rows"):
+        mf.viz.plot_scores(summary[:0], score="r", show=False)

@@ -100,7 +100,23 @@ def test_recordings_must_fit(plot):
         plot(raw, raw, picks="STN1", show=False)
 
 
-def test_start_lies_in_the_recording():
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"start": 9.0}, ValueError, "start=9 and duration=3 show nothing of the 5 s"),
+        ({"duration": 0.0}, ValueError, "duration=0 show nothing"),
+        ({"r": {"GPi1": 0.5}}, ValueError, r"no values for \['STN1'\].*\['GPi1'\]"),
+        (
+            {"picks": ["ZZ1"]},
+            ValueError,
+            r"recording has no channels \['ZZ1'\], but GPi1",
+        ),
+        ({"picks": []}, TypeError, r"list of channel names, got \[\]"),
+    ],
+)
+def test_what_cannot_be_shown(options, error, match):
     (raw,) = mf.simulate_recordings(n_subjects=1, n_sessions=1, duration=5.0)
-    with pytest.raises(ValueError, match="start=9 is outside the 5 s"):
-        mf.viz.plot_reconstruction(raw, raw, picks=["STN1"], start=9.0, show=False)
+    with pytest.raises(error, match=match):
+        mf.viz.plot_reconstruction(
+            raw, raw, **({"picks": ["STN1"], "show": False} | options)
+        )
