@@ -23,6 +23,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "splits": ["cut_blocks", "cut_channels", "get_sessions"],
         "subjects": ["get_subjects"],
         "system": ["sys_info"],
+        "training.persistence": ["read_model_info"],
         "viz": ["plot_embedding"],
     },
 )

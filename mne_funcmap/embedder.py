@@ -25,7 +25,8 @@ from .progress import verbose_method
 from .recordings.measured import by_channel
 from .recordings.storage import take_rows
 from .segment_embedder import SegmentEmbedder
-from .training.persistence import load_model, save_model
+from .training.persistence import damage_told, load_model, save_model
+from .training.runtime import resolve_device
 
 if TYPE_CHECKING:
     from typing import Any, Literal, Self
@@ -293,24 +294,42 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         columns = {"onset": found.onset} | _name_components(found.values)
         return make_frame(source.channels, found.channel, **columns)
 
-    def save(self, path: AnyPath) -> None:
+    def save(
+        self,
+        path: AnyPath,
+        *,
+        references: bool = True,
+        license: str | None = None,
+        citation: str | None = None,
+    ) -> None:
         """Write the fitted embedder to a file.
 
         Parameters
         ----------
         path : path-like
             The file, in the safetensors format with a JSON header. It holds the
-            parameters, the weights, and the embeddings and regions of the training
-            channels, which the read-out needs; no signal, subject or channel name.
+            parameters, the weights, the regions, how much was trained on, and the
+            embeddings of the training channels; no signal, subject or channel name,
+            date or path.
+        references : bool
+            Whether the embeddings of the training channels are in it. Without them,
+            what is loaded embeds channels, and cannot predict their regions.
+        license, citation : str | None
+            What those who are given the file may do with it, and should cite, for
+            :func:`mne_funcmap.read_model_info`.
 
         Raises
         ------
         ValueError
             If a parameter cannot be written as JSON, such as a custom encoder. Pickle
             can store these.
+        OSError
+            If the file cannot be written; an earlier one is then as it was.
         """
         check_is_fitted(self)
-        save_model(path, type(self).__name__, *pack_embedder(self))
+        header, tensors = pack_embedder(self, references=references)
+        about = {"license": license, "citation": citation}
+        save_model(path, type(self).__name__, header, tensors, **about)
 
     @classmethod
     def load(cls, path: AnyPath, *, device: str = "auto") -> Self:
@@ -335,14 +354,10 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         ValueError
             If the file is damaged or holds something else.
         """
+        resolve_device(device)  # or say that there is none
         header, tensors = load_model(path, cls.__name__)
-        try:
+        with damage_told(path, cls.__name__):
             return unpack_embedder(cls, header, tensors, device)
-        except (KeyError, TypeError) as error:
-            raise ValueError(
-                f"The header of the model file {str(path)!r} is damaged: {error!r}. "
-                f"Expected a file written by {cls.__name__}.save."
-            ) from error
 
     @property
     def net_(self) -> NeuralNet:
@@ -446,9 +461,10 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         """Return probabilities of embeddings, (n_units, n_regions)."""
         if self.readout_ is None:
             raise ValueError(
-                "The embedder was fitted on recordings without regions, so it cannot "
-                "predict any. Call set_regions on some recordings, or give y, and fit "
-                "again."
+                "The embedder knows no embeddings of channels with regions, so it "
+                "cannot predict any: it was fitted on recordings without regions, or "
+                "saved with references=False. Call set_regions on some recordings, or "
+                "give y, and fit again."
             )
         return self.readout_.predict_proba(embeddings)
 
@@ -464,7 +480,7 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         """
         self.references_, self.reference_regions_ = references, regions
         self.readout_ = None
-        if len(self.classes_):
+        if len(regions):
             metric = "cosine" if self.loss == "supcon" else "euclidean"
             readout = BalancedNeighbors(self.n_neighbors, metric=metric)
             self.readout_ = readout.fit(references, regions)

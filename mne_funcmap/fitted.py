@@ -6,6 +6,8 @@ from sklearn.utils._pprint import _EstimatorPrettyPrinter
 
 from .progress import tell
 
+FACTS = ("n_recordings_", "n_subjects_", "n_channels_", "n_seconds_")
+
 
 class FittedRepr:
     """Base of estimators whose representation tells what they were fitted on.
@@ -66,6 +68,35 @@ class FittedOnRecordings(FittedRepr):
     def _list_trained(self):
         """Return how the training went; nothing, if there is nothing to tell."""
         return ""
+
+
+def list_facts(estimator):
+    """Return how much an estimator was fitted on.
+
+    Parameters
+    ----------
+    estimator : FittedOnRecordings
+        The estimator.
+
+    Returns
+    -------
+    facts : dict
+        Numbers, by names of attributes; empty where they are not known.
+    """
+    return {name: vars(estimator)[name] for name in FACTS if name in vars(estimator)}
+
+
+def restore_facts(estimator, facts):
+    """Let an estimator know again how much it was fitted on.
+
+    Parameters
+    ----------
+    estimator : FittedOnRecordings
+        The estimator.
+    facts : dict
+        As by `list_facts`.
+    """
+    vars(estimator).update({name: facts[name] for name in FACTS if name in facts})
 
 
 def tell_input(estimator, recordings, channels):

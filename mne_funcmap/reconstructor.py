@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .embedding.region_classifier import MEMORY_CONSTRAINT
-from .fitted import describe_training
+from .fitted import describe_training, restore_facts
 from .identity.scaled import ScaledIdentity
 from .identity.union import counts_channels, make_identity
 from .nets.mixing import FilterBank, LinearPath
@@ -24,7 +24,6 @@ from .progress import VERBOSE_CONSTRAINT, track, verbose_method
 from .reconstruction.adaptation import N_PARTS
 from .reconstruction.cohort import Cohort
 from .reconstruction.files import (
-    DAMAGE,
     PLAIN,
     pack_reconstructor,
     split_tensors,
@@ -54,7 +53,12 @@ from .recordings.segments import RAW_DURATION
 from .recordings.signals import blame_channels, read_signals
 from .recordings.windows import cut_study
 from .subjects import describe, get_subjects, shorten_list
-from .training.persistence import load_model, save_model
+from .training.persistence import (
+    damage_told,
+    load_model,
+    save_model,
+    unpack_params,
+)
 from .training.runtime import draw_seed, move_net, resolve_device
 
 if TYPE_CHECKING:
@@ -452,25 +456,46 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             )
         ]
 
-    def save(self, path: AnyPath) -> None:
+    def save(
+        self,
+        path: AnyPath,
+        *,
+        references: bool = True,
+        adapted: bool | None = None,
+        license: str | None = None,
+        citation: str | None = None,
+    ) -> None:
         """Write the fitted reconstructor to a file.
 
         Parameters
         ----------
         path : path-like
             The file, in the safetensors format with a JSON header. It holds the
-            parameters, the weights, the identities of the training channels without
-            their names, and what `adapt` learned of recordings, with the names of
-            subjects and channels; no signal. After `load`, channels of the training
-            count as new.
+            parameters, the weights, the regions, how much was trained on, and the
+            identities of the training channels; no signal, subject or channel name,
+            date or path. After `load`, channels of the training count as new.
+        references : bool
+            Whether the identities of the training channels are in it. Without them,
+            only their mean is, by region, and `add_region` adds single channels.
+        adapted : bool | None
+            Whether what `adapt` learned of recordings is in it, with the names of
+            these subjects and channels. It must be said of an adapted reconstructor.
+        license, citation : str | None
+            What those who are given the file may do with it, and should cite, for
+            :func:`mne_funcmap.read_model_info`.
 
         Raises
         ------
         ValueError
-            If a parameter or the identity cannot be written. Pickle can store these.
+            If a parameter or the identity cannot be written; pickle can store these.
+            Or if it is adapted and ``adapted`` is None.
+        OSError
+            If the file cannot be written; an earlier one is then as it was.
         """
         check_is_fitted(self)
-        save_model(path, type(self).__name__, *pack_reconstructor(self))
+        packed = pack_reconstructor(self, references=references, adapted=adapted)
+        about = {"license": license, "citation": citation}
+        save_model(path, type(self).__name__, *packed, **about)
 
     @classmethod
     def load(cls, path: AnyPath, *, device: str = "auto") -> Self:
@@ -498,13 +523,8 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         """
         resolve_device(device)  # or say that there is none
         header, tensors = load_model(path, cls.__name__)
-        try:
+        with damage_told(path, cls.__name__):
             return cls._unpack(header, tensors, device)
-        except DAMAGE as error:
-            raise ValueError(
-                f"The model file {str(path)!r} is damaged: {error!r}. Expected a file "
-                f"written by {cls.__name__}.save."
-            ) from error
 
     @classmethod
     def _unpack(cls, header, tensors, device):
@@ -512,7 +532,9 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         identity = split_tensors("identity", tensors)
         identity = unpack_identity(header["identity"], identity, device)
         frozen = FrozenEstimator(identity)
-        rec = cls(**header["params"]).set_params(identity=frozen, device=device)
+        rec = cls(**unpack_params(header["params"])).set_params(
+            identity=frozen, device=device
+        )
         rec.identity_ = frozen
         for name in PLAIN:
             setattr(rec, name, header[name])
@@ -530,6 +552,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         rec._keep(unpack_networks(networks, tensors, rec.architecture, settings))
         rec.known_ = unpack_studies(header["studies"], tensors)
         rec.adapted_ = frozenset(rec.known_)
+        restore_facts(rec, header.get("training", {}))  # not in format 1
         rec.is_fitted_ = True
         return rec
 

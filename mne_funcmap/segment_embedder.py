@@ -30,6 +30,7 @@ from .embedding.training import (
     hold_out,
 )
 from .fitted import FittedRepr, count, describe_training
+from .nets.embedding import Embedding
 from .nets.encoders import ENCODERS
 from .nets.losses import LOSSES
 from .nets.precision import PRECISIONS
@@ -38,6 +39,7 @@ from .training.runtime import (
     apply_in_chunks,
     average,
     draw_seed,
+    make_restored,
     move_net,
     seeded_torch,
 )
@@ -454,13 +456,9 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         """
         self._validate_params()
         self.n_features_in_, self.classes_ = n_times, np.arange(n_labels)
-        with seeded_torch(0):
-            self._seed = 0
-            self.net_ = make_net(self, None, self._seed).initialize()
-        try:
-            self.net_.module_.load_state_dict(weights)
-        except RuntimeError as error:
-            raise ValueError(f"The weights do not fit the encoder: {error}") from error
+        net = make_net(self, None, 0)
+        params = net.get_params_for("module")
+        self.net_ = make_restored(Embedding, params, weights, net.device)
         self.history_, self.search_history_ = self.net_.history, None
         return self
 

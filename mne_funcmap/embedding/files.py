@@ -3,16 +3,19 @@
 import numpy as np
 import torch
 
-from ..training.persistence import check_params
+from ..fitted import list_facts, restore_facts
+from ..training.persistence import pack_params, unpack_params
 
 
-def pack_embedder(embedder):
+def pack_embedder(embedder, *, references=True):
     """Return what a model file holds of a fitted embedder.
 
     Parameters
     ----------
     embedder : FunctionalEmbedder
         The embedder.
+    references : bool
+        Whether embeddings of training channels are in it, which the read-out needs.
 
     Returns
     -------
@@ -21,19 +24,21 @@ def pack_embedder(embedder):
     tensors : dict of str to torch.Tensor
         The weights and the references of the read-out.
     """
-    of_place = {"callbacks": None, "memory": None, "verbose": None}
-    params = embedder.get_params() | of_place
-    check_params(params)
     header = {
-        "params": params,
+        "params": pack_params(embedder.get_params()),
         "n_times": embedder.n_times_,
         "sfreq": embedder.sfreq_,
         "regions": embedder.classes_.tolist(),
         "n_labels": len(embedder.segment_embedder_.classes_),
+        "training": list_facts(embedder)
+        | {
+            name: getattr(embedder.segment_embedder_, name, None)
+            for name in ("n_epochs_", "valid_score_")
+        },
     }
     weights = embedder.net_.module_.state_dict()
     tensors = {f"module.{name}": value for name, value in weights.items()}
-    if embedder.readout_ is not None:
+    if references and embedder.readout_ is not None:
         tensors["references"] = torch.from_numpy(embedder.references_)
         codes = np.searchsorted(embedder.classes_, embedder.reference_regions_)
         tensors["reference_regions"] = torch.from_numpy(codes)
@@ -59,8 +64,8 @@ def unpack_embedder(cls, header, tensors, device):
     embedder : FunctionalEmbedder
         The fitted embedder, without a training curve.
     """
-    embedder = cls(**header["params"]).set_params(device=device)
-    embedder.n_times_, embedder.sfreq_ = header["n_times"], header["sfreq"]
+    embedder = cls(**unpack_params(header["params"])).set_params(device=device)
+    embedder.n_times_, embedder.sfreq_ = header["n_times"], float(header["sfreq"])
     weights = {
         name.removeprefix("module."): value
         for name, value in tensors.items()
@@ -71,6 +76,11 @@ def unpack_embedder(cls, header, tensors, device):
     )
     embedder.classes_ = np.array(header["regions"], dtype=str)
     embeddings = tensors.get("references", torch.empty(0)).numpy()
-    codes = tensors.get("reference_regions", torch.empty(0)).numpy()
-    embedder.fit_readout(embeddings, embedder.classes_[codes.astype(int)])
+    codes = tensors.get("reference_regions", torch.empty(0, dtype=torch.int64)).numpy()
+    embedder.fit_readout(embeddings, embedder.classes_[codes])
+    training = dict(header.get("training", {}))  # not in format 1
+    for name in ("n_epochs_", "valid_score_"):
+        if name in training:
+            setattr(embedder.segment_embedder_, name, training.pop(name))
+    restore_facts(embedder, training)
     return embedder

@@ -171,7 +171,9 @@ class SpectralEncoder(nn.Module):
     def __init__(self, n_times, n_components=32, *, context=False):
         super().__init__()
         self.context = context
-        self.front_end = SpectralFeatures(n_times)
+        # what is computed here must be, also where weights are only described
+        with torch.device("cpu"):
+            self.front_end = SpectralFeatures(n_times)
         scale = self.front_end.group_scale
         layers = []
         if context:

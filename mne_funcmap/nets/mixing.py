@@ -131,7 +131,9 @@ class LinearPath(nn.Module):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        self.bank = FilterBank(sfreq, n_times)
+        # what is computed here must be, also where weights are only described
+        with torch.device("cpu"):
+            self.bank = FilterBank(sfreq, n_times)
         self.n_latents = n_latents
         self.hidden = nn.Sequential(
             nn.Linear(n_identity, n_hidden),

@@ -6,11 +6,12 @@ from sklearn.frozen import FrozenEstimator
 
 from ..embedder import FunctionalEmbedder
 from ..embedding.files import pack_embedder, unpack_embedder
+from ..fitted import list_facts
 from ..identity.union import IdentityUnion
 from ..identity.vectors import IDENTITIES
 from ..nets.mixing import LinearPath
 from ..nets.reconstruction import MixedTransformer, RegionTransformer
-from ..training.persistence import check_params
+from ..training.persistence import check_weights, pack_params
 from ..training.runtime import make_restored, read_module_params, seeded_torch
 from .adaptation import WeightPrior
 from .networks import Networks
@@ -19,18 +20,20 @@ from .studies import Study, group_studies
 
 # attributes of a reconstructor that JSON can hold
 PLAIN = ("n_times_", "sfreq_")
-# what unpacking a damaged file may raise
-DAMAGE = (KeyError, TypeError, AttributeError, IndexError, RuntimeError, ValueError)
 FITTED = ("coord_frame_", "regions_")  # of identities that learn little
 
 
-def pack_reconstructor(rec):
+def pack_reconstructor(rec, *, references=True, adapted=None):
     """Return what a model file holds of a fitted reconstructor.
 
     Parameters
     ----------
     rec : MaskedRegionReconstructor
         The reconstructor.
+    references : bool
+        Whether identities of training channels are in it, or only their means.
+    adapted : bool | None
+        Whether what it was adapted to is in it. None: it was adapted to nothing.
 
     Returns
     -------
@@ -39,24 +42,27 @@ def pack_reconstructor(rec):
     tensors : dict of str to torch.Tensor
         Weights, identities of regions, and what was adapted to.
     """
-    of_place = {"callbacks": None, "memory": None, "verbose": None}
-    params = rec.get_params(deep=False) | of_place | {"identity": "none"}
+    _check_adapted(rec, adapted)
+    params = rec.get_params(deep=False) | {"identity": "none"}
     if rec.target_regions is not None:
         params["target_regions"] = [str(region) for region in rec.target_regions]
-    check_params(params)
-    identity, tensors = pack_identity(rec.identity_)
+    identity, tensors = pack_identity(rec.identity_, references)
     tensors = join_tensors("identity", tensors) | pack_nets(rec)
     for i, region in enumerate(rec.regions_):
-        values = np.ascontiguousarray(rec.region_summary_.identities[region])
-        tensors[f"region.{i}"] = torch.from_numpy(values)
+        values = rec.region_summary_.identities[region]
+        values = values if references else values.mean(axis=0, keepdims=True)
+        tensors[f"region.{i}"] = torch.from_numpy(np.ascontiguousarray(values))
     tensors["identity_mean"] = torch.from_numpy(rec.scaled_identity_.mean)
     studies = [
-        pack_study(study) for name in sorted(rec.adapted_) for study in rec.known_[name]
+        pack_study(study)
+        for name in (sorted(rec.adapted_) if adapted else [])
+        for study in rec.known_[name]
     ]
     for i, (_, of_study) in enumerate(studies):
         tensors |= join_tensors(f"study{i}", of_study)
     header = {name: getattr(rec, name) for name in PLAIN} | {
-        "params": params,
+        "params": pack_params(params),
+        "training": list_facts(rec),
         "identity": identity,
         "identity_scale": rec.scaled_identity_.scale,
         "regions": rec.regions_.tolist(),
@@ -65,6 +71,17 @@ def pack_reconstructor(rec):
         "networks": {"n_epochs": rec.n_epochs_, "valid_r": rec.valid_r_},
     }
     return header, tensors
+
+
+def _check_adapted(rec, adapted):
+    """Raise ValueError unless it is said whether names may be in the file."""
+    if rec.adapted_ and adapted is None:
+        raise ValueError(
+            f"The reconstructor was adapted to recordings of {sorted(rec.adapted_)}, "
+            "and a file with that holds the names of these subjects and of their "
+            "channels. Say adapted=True to write them, or adapted=False to leave out "
+            "what was adapted to. See 'Saving and sharing models' in the user guide."
+        )
 
 
 def pack_nets(rec):
@@ -105,10 +122,13 @@ def unpack_networks(header, tensors, architecture, settings):
         net = make_restored(RegionTransformer, params, weights, device)
         return Networks(net, **header)
     net = make_restored(LinearPath, settings.linear | overrides, weights, device)
+    params = {
+        "n_identity": settings.n_identity,
+        "n_filters": net.module_.bank.n_filters,
+    }
+    check_weights(WeightPrior, params, split_tensors("prior", tensors))
     with seeded_torch(0):
-        prior = WeightPrior(
-            n_identity=settings.n_identity, n_filters=net.module_.bank.n_filters
-        )
+        prior = WeightPrior(**params)
     prior.load_state_dict(split_tensors("prior", tensors))
     networks = Networks(net, prior, **header)
     weights = {k: v for k, v in tensors.items() if k.startswith("residual.")}
@@ -120,13 +140,15 @@ def unpack_networks(header, tensors, architecture, settings):
     return networks
 
 
-def pack_identity(identity):
+def pack_identity(identity, references=True):
     """Return what a model file holds of a fitted identity.
 
     Parameters
     ----------
     identity : transformer
         A fitted identity of the package.
+    references : bool
+        As for `pack_embedder`.
 
     Returns
     -------
@@ -143,7 +165,7 @@ def pack_identity(identity):
     if isinstance(identity, FrozenEstimator):
         identity = identity.estimator
     if isinstance(identity, IdentityUnion):
-        packed = [pack_identity(member) for member in identity.identities_]
+        packed = [pack_identity(member, references) for member in identity.identities_]
         header = {
             "class": "IdentityUnion",
             "members": [of_member for of_member, _ in packed],
@@ -153,13 +175,14 @@ def pack_identity(identity):
         return header, {k: v for found in tensors for k, v in found.items()}
     name = type(identity).__name__
     if type(identity) is FunctionalEmbedder:
-        header, tensors = pack_embedder(identity)
+        header, tensors = pack_embedder(identity, references=references)
         return {"class": name, "header": header}, tensors
     if type(identity) not in IDENTITIES.values():
         raise ValueError(
             f"The identity {name} cannot be written to a model file: expected one of "
-            f"{sorted(IDENTITIES)} or an IdentityUnion of them. Pickle the "
-            "reconstructor instead."
+            f"{sorted(IDENTITIES)} or an IdentityUnion of them, since loading another "
+            "would run code that is not of the package. Pickle the reconstructor "
+            "instead, among people who trust each other."
         )
     fitted = {
         key: np.asarray(getattr(identity, key)).tolist()
@@ -198,8 +221,10 @@ def unpack_identity(header, tensors, device):
         return unpack_embedder(FunctionalEmbedder, header["header"], tensors, device)
     classes = {known.__name__: known for known in IDENTITIES.values()}
     identity = classes[header["class"]](**header["params"])
-    for name, value in header["fitted"].items():
-        setattr(identity, name, np.array(value) if name == "regions_" else value)
+    for name in FITTED:
+        if name in header["fitted"]:
+            value = header["fitted"][name]
+            setattr(identity, name, np.array(value) if name == "regions_" else value)
     identity.is_fitted_ = True
     return identity
 

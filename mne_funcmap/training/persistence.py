@@ -1,38 +1,83 @@
 """Model files: safetensors with a JSON header; nothing in a file is ever run."""
 
+from __future__ import annotations
+
 import json
 import os
+import platform
+from contextlib import contextmanager
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-FORMAT_VERSION = 1
+from .writing import write_whole
+
+if TYPE_CHECKING:
+    from ..hints import AnyPath
+
+FORMAT_VERSION = 2
+PACKAGES = ("mne-funcmap", "mne", "scikit-learn", "torch", "numpy")
+# where and how somebody computes is no part of a model
+OF_PLACE = {"callbacks": None, "checkpoint_dir": None, "memory": None, "verbose": None}
+# what unpacking a damaged file may raise
+DAMAGE = (KeyError, TypeError, AttributeError, IndexError, RuntimeError, ValueError)
+LARGEST = 1_000_000  # number in a header: a larger one would fill the memory
 
 
-def check_params(params):
-    """Raise ValueError unless a model file can hold the parameters, a dict."""
-    odd = [name for name, value in params.items() if not _is_plain(value)]
-    if odd:
-        raise ValueError(
-            f"Parameters {odd} cannot be written to a model file: "
-            f"{[params[name] for name in odd]}. Use numbers and names that the "
-            "package knows, or pickle the model. See 'Saving and sharing models' in "
-            "the user guide."
-        )
+def pack_params(params):
+    """Return the parameters of an estimator as a model file holds them.
+
+    Parameters
+    ----------
+    params : dict
+        The parameters.
+
+    Returns
+    -------
+    params : dict
+        The same, without what belongs to a place.
+
+    Raises
+    ------
+    ValueError
+        If a model file cannot hold one of them.
+    """
+    params = params | {name: OF_PLACE[name] for name in OF_PLACE if name in params}
+    for name, value in params.items():
+        if not _is_plain(value):
+            shown = value.__name__ if isinstance(value, type) else repr(value)
+            raise ValueError(
+                f"The parameter {name}={shown} cannot be written to a model file, "
+                "which holds numbers and names and nothing that would be run. Use what "
+                "the package knows by name, or pickle the model, among people who "
+                "trust each other. See 'Saving and sharing models' in the user guide."
+            )
+    return params
 
 
-def _is_plain(value):
-    """Whether JSON can hold the value."""
-    try:
-        json.dumps(value, default=np.generic.item)
-    except TypeError:
-        return False
-    return True
+def unpack_params(params):
+    """Return parameters that a model file holds, without what belongs to a place.
+
+    Parameters
+    ----------
+    params : dict
+        As by `pack_params`, or what somebody else has written there.
+
+    Returns
+    -------
+    params : dict
+        Parameters that write nowhere.
+    """
+    return {k: v for k, v in params.items() if k not in OF_PLACE}
 
 
-def save_model(path, model_class, header, tensors):
+def save_model(path, model_class, header, tensors, *, license=None, citation=None):
     """Write tensors and a JSON header to one file.
 
     Parameters
@@ -45,17 +90,51 @@ def save_model(path, model_class, header, tensors):
         What JSON can hold, and numpy scalars.
     tensors : dict of str to torch.Tensor
         The arrays of the model.
+    license, citation : str | None
+        What those who are given the file may do with it, and should cite.
     """
-    path = Path(path)
-    header = header | {"class": model_class, "format_version": FORMAT_VERSION}
-    metadata = {"mne_funcmap": json.dumps(header, default=np.generic.item)}
-    contiguous = {name: value.contiguous() for name, value in tensors.items()}
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        partial.write_bytes(save(contiguous, metadata))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    for name, text in {"license": license, "citation": citation}.items():
+        if not isinstance(text, str | None):
+            raise TypeError(f"{name} must be a string or None, got {text!r}.")
+    tensors = {
+        name: value.detach().cpu().contiguous() for name, value in tensors.items()
+    }
+    header = header | {
+        "class": model_class,
+        "format_version": FORMAT_VERSION,
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in PACKAGES},
+        "license": license,
+        "citation": citation,
+    }
+    header = json.loads(json.dumps(header, default=np.generic.item))
+    _check_numbers(header)
+    header["sha256"] = compute_digest(header, tensors)
+    data = save(tensors, {"mne_funcmap": json.dumps(header)})
+    write_whole(path, data, "The model")
+
+
+def compute_digest(header, tensors):
+    """Compute the SHA-256 of all that a model file holds.
+
+    Parameters
+    ----------
+    header : dict
+        The JSON header; its own ``sha256`` does not count.
+    tensors : dict of str to torch.Tensor
+        The arrays, contiguous and on the CPU.
+
+    Returns
+    -------
+    digest : str
+        Of the header, and of name, type, shape and values of each tensor, by name.
+    """
+    header = {name: value for name, value in header.items() if name != "sha256"}
+    digest = sha256(json.dumps(header, sort_keys=True).encode())
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {list(value.shape)}".encode())
+        digest.update(value.flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def load_model(path, model_class):
@@ -71,7 +150,7 @@ def load_model(path, model_class):
     Returns
     -------
     header : dict
-        The JSON header.
+        The JSON header, as of the present format.
     tensors : dict of str to torch.Tensor
         The arrays, on the CPU.
 
@@ -82,37 +161,152 @@ def load_model(path, model_class):
     ValueError
         If the file is damaged, foreign, of another class or of a newer format.
     """
+    expected = f"Expected a file written by {model_class}.save."
+    header, tensors = _read_file(path, expected, with_tensors=True)
+    if header["class"] != model_class:
+        raise ValueError(
+            f"{os.fspath(path)!r} holds a {header['class']!r} model. {expected}"
+        )
+    has_digest = header["format_version"] > 1
+    if has_digest and header.get("sha256") != compute_digest(header, tensors):
+        raise ValueError(
+            f"The model file {os.fspath(path)!r} is damaged: its content is not that "
+            f"of which the SHA-256 was written. {expected} Copy it again, or ask for "
+            "it anew."
+        )
+    _check_numbers(header)
+    return header, tensors
+
+
+def read_model_info(path: AnyPath) -> dict:
+    """Read what a model file tells of itself, without loading the model.
+
+    Parameters
+    ----------
+    path : path-like
+        A file written by `FunctionalEmbedder.save` or `MaskedRegionReconstructor.save`.
+
+    Returns
+    -------
+    info : dict
+        Among others ``class``, ``params``, ``regions``, ``sfreq`` (Hz), ``versions``,
+        ``training`` (numbers of subjects, recordings, channels, seconds; the score),
+        ``license``, ``citation``, ``format_version`` and ``sha256``. None of it has
+        been checked.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no model file, or of a newer format.
+    """
+    expected = "Expected a file written by the save of an estimator."
+    return _read_file(path, expected, with_tensors=False)[0]
+
+
+def _read_file(path, expected, *, with_tensors):
+    """Return the JSON header of a file, and its tensors, if they are asked for."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no model file {os.fspath(path)!r}.")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            names = file.keys()
+            names = file.keys() if with_tensors else []
             tensors = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
         raise ValueError(
             f"{os.fspath(path)!r} is not a complete safetensors file ({error}). "
-            f"Expected a file written by {model_class}.save."
+            f"{expected}"
         ) from error
-    return _checked_header(path, metadata, model_class), tensors
-
-
-def _checked_header(path, metadata, model_class):
-    """Return the JSON header, or say what the file is instead."""
-    expected = f"Expected a file written by {model_class}.save."
     try:
         header = json.loads(metadata["mne_funcmap"])
-        version, found = header["format_version"], header["class"]
-    except (KeyError, TypeError, ValueError) as error:
+        found = header["format_version"]
+        header["class"]
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(
             f"{os.fspath(path)!r} is a safetensors file without the header of a "
             f"model of mne_funcmap. {expected}"
         ) from error
-    if version != FORMAT_VERSION:
+    if found not in range(1, FORMAT_VERSION + 1):
         raise ValueError(
-            f"{os.fspath(path)!r} has format version {version!r}; this version of "
-            f"mne_funcmap reads version {FORMAT_VERSION}. Update mne_funcmap."
+            f"{os.fspath(path)!r} has format version {found!r}; this version of "
+            f"mne_funcmap reads up to version {FORMAT_VERSION}. Update mne_funcmap."
         )
-    if found != model_class:
-        raise ValueError(f"{os.fspath(path)!r} holds a {found!r} model. {expected}")
-    return header
+    return header, tensors
+
+
+@contextmanager
+def damage_told(path, model_class):
+    """Say that a file is damaged, if what it holds does not make a model.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    model_class : str
+        The class that wrote it.
+
+    Raises
+    ------
+    ValueError
+        If the block fails in a way in which unpacking a damaged file may.
+    """
+    try:
+        yield
+    except DAMAGE as error:
+        raise ValueError(
+            f"The model file {os.fspath(path)!r} is damaged: {error!r}. Expected a "
+            f"file written by {model_class}.save."
+        ) from error
+
+
+def check_weights(module, params, weights):
+    """Raise ValueError unless weights are those of a module, before it is made.
+
+    Parameters
+    ----------
+    module : type
+        Class of the module.
+    params : dict
+        Its parameters.
+    weights : dict of str to torch.Tensor
+        The weights.
+    """
+    with torch.device("meta"):  # takes no memory
+        state = module(**params).state_dict()
+    expected = {name: (tuple(v.shape), v.dtype) for name, v in state.items()}
+    found = {name: (tuple(v.shape), v.dtype) for name, v in weights.items()}
+    odd = sorted(
+        name
+        for name in expected.keys() | found.keys()
+        if expected.get(name) != found.get(name)
+    )
+    if odd:
+        raise ValueError(
+            f"The weights do not fit the network: of {odd[0]!r} expected shape and "
+            f"type are {expected.get(odd[0])}, got {found.get(odd[0])} "
+            f"({len(odd)} of {len(expected)} differ)."
+        )
+
+
+def _check_numbers(header):
+    """Raise ValueError if networks made by these numbers would fill the memory."""
+    for name, value in header.items():
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, dict):
+                _check_numbers(one)
+            elif isinstance(one, int) and one > LARGEST and name != "random_state":
+                raise ValueError(
+                    f"{name} is {one}: a model file takes integers up to {LARGEST}, "
+                    "since larger networks would fill the memory."
+                )
+
+
+def _is_plain(value):
+    """Whether JSON can hold the value."""
+    try:
+        json.dumps(value, default=np.generic.item)
+    except TypeError:
+        return False
+    return True

@@ -9,6 +9,7 @@ from skorch import NeuralNet
 from torch import nn
 
 from ..progress import track
+from .persistence import check_weights
 from .processes import agree, find_device
 
 CHUNK = 4096  # rows that are averaged at a time
@@ -144,7 +145,13 @@ def make_restored(module, params, weights, device):
     -------
     net : skorch.NeuralNet
         The net, without a training curve.
+
+    Raises
+    ------
+    ValueError
+        If the weights do not fit the module.
     """
+    check_weights(module, params, weights)
     params = {f"module__{name}": value for name, value in params.items()}
     with seeded_torch(0):
         net = NeuralNet(
