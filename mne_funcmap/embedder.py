@@ -90,6 +90,8 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         As for `SegmentEmbedder`.
     patience : int
         As for `SegmentEmbedder`.
+    checkpoint_dir : path-like | None
+        As for `SegmentEmbedder`.
     device : str
         "auto" takes CUDA if there is one, else the CPU. "accelerate" lets the processes
         train together that were launched by ``accelerate launch``, each on the device
@@ -123,6 +125,9 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         The training curve.
     valid_score_ : float | None
         Balanced accuracy on what was held out in training; None if nothing was.
+    interrupted_ : bool
+        Whether Ctrl-C has ended the training, so that the weights are the best until
+        then.
     n_times_, sfreq_ : int, float
         Number of samples of a segment and sampling rate in Hz.
     n_recordings_, n_subjects_, n_channels_ : int
@@ -204,6 +209,7 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         weight_decay: float | None = None,
         temperature: float | None = None,
         patience: int = 10,
+        checkpoint_dir: AnyPath | None = None,
         device: str = "auto",
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
         callbacks: list | None = None,
@@ -228,6 +234,7 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         self.weight_decay = weight_decay
         self.temperature = temperature
         self.patience = patience
+        self.checkpoint_dir = checkpoint_dir
         self.device = device
         self.precision = precision
         self.callbacks = callbacks
@@ -368,6 +375,11 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
     def history_(self) -> History:
         """The training curve."""
         return self.segment_embedder_.history_
+
+    @property
+    def interrupted_(self) -> bool:
+        """Whether Ctrl-C has ended the training."""
+        return self.segment_embedder_.interrupted_
 
     @property
     def valid_score_(self) -> float | None:

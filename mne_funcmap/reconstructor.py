@@ -34,6 +34,7 @@ from .reconstruction.files import (
 )
 from .reconstruction.holding_out import choose_split
 from .reconstruction.linear_fit import read_adapted_weights, read_weights
+from .reconstruction.moments import read_moments
 from .reconstruction.networks import Task, train_networks
 from .reconstruction.predictions import mark_missing
 from .reconstruction.predictors import (
@@ -44,7 +45,7 @@ from .reconstruction.predictors import (
 from .reconstruction.region_reconstructor import RegionReconstructor
 from .reconstruction.region_summary import summarize_regions
 from .reconstruction.settings import Settings
-from .reconstruction.studies import group_studies
+from .reconstruction.studies import OF_CHANNELS, group_studies
 from .reconstruction.virtual import add_channels, find_centres, name_virtual
 from .recordings.channels import find_subjects, list_channels
 from .recordings.keeping import features_kept_meanwhile, open_file
@@ -53,6 +54,14 @@ from .recordings.segments import RAW_DURATION
 from .recordings.signals import blame_channels, read_signals
 from .recordings.windows import cut_study
 from .subjects import describe, get_subjects, shorten_list
+from .training.checkpoints import (
+    CHECKPOINT_CONSTRAINT,
+    check_resumable,
+    list_params,
+    open_checkpoints,
+    warn_interrupted,
+)
+from .training.parts import as_part, get_common_dir
 from .training.persistence import (
     damage_told,
     load_model,
@@ -128,6 +137,8 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
     memory : None | str | path-like | joblib.Memory
         Folder in which features of recordings are kept for the functional identity,
         as by `FunctionalEmbedder`.
+    checkpoint_dir : path-like | None
+        As for `SegmentEmbedder`; also for a "functional" identity.
     n_latents : int
         Number of latent sources of the linear path.
     max_epochs, batch_size : int | None
@@ -169,6 +180,10 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
     valid_r_ : dict of str to float
         Correlation on windows held out in training, of the linear path alone
         ("linear") and with the transformer ("mixed"); of "transformer".
+    interrupted_ : bool
+        Whether Ctrl-C has ended the training, so that the networks are the best until
+        then: those of the last part of the training that was whole, or of its best
+        epoch.
     history_ : skorch.history.History
         The training curve of ``net_``.
     search_history_ : skorch.history.History | None
@@ -244,6 +259,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         "validation": [StrOptions({"recordings", "time"})],
         "picks": [str, list, tuple, None],
         **MEMORY_CONSTRAINT,
+        **CHECKPOINT_CONSTRAINT,
         "n_latents": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
@@ -270,6 +286,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         validation: Literal["recordings", "time"] = "recordings",
         picks: Picks = None,
         memory: Memory = None,
+        checkpoint_dir: AnyPath | None = None,
         n_latents: int = 64,
         max_epochs: int | None = None,
         batch_size: int | None = None,
@@ -292,6 +309,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         self.validation = validation
         self.picks = picks
         self.memory = memory
+        self.checkpoint_dir = checkpoint_dir
         self.n_latents = n_latents
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -563,7 +581,8 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         seed = draw_seed(self.random_state, self.device)
         groups = find_subjects(recordings)
         self._bank = FilterBank(self.sfreq_, self.n_times_)
-        with features_kept_meanwhile(recordings, self.memory):
+        parts = as_part(self.checkpoint_dir or get_common_dir())
+        with features_kept_meanwhile(recordings, self.memory), parts:
             studies, windows = self._study_training(recordings, channels, groups, seed)
         self.region_summary_ = summarize_regions(studies, self.regions_)
         task = Task(
@@ -574,14 +593,31 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             split=choose_split(studies, groups, self._get_targets(), self.validation),
         )
         settings = self._make_settings(seed)
+        checkpoints = self._open_checkpoints(seed, studies)
+        settings = replace(settings, checkpoints=checkpoints)
         self._keep(train_networks(self.architecture, task, settings))
+        if self.interrupted_:
+            warn_interrupted()
+
+    def _open_checkpoints(self, seed, studies):
+        """Return the checkpoint files of this fit."""
+        check_resumable(self)
+        of_identity = ("identity", "identity_duration", "memory")
+        kept = list_params(self, without=of_identity)
+        known = (
+            [*(getattr(study, name) for name in OF_CHANNELS), *study.views]
+            for study in studies
+        )
+        moments = (read_moments(one) for study in studies for one, _ in study.parts)
+        return open_checkpoints(self.checkpoint_dir, kept, seed, known, moments)
 
     def _list_trained(self):
         """Return how the training went."""
         alone = "linear" if self.architecture == "mixed" else "transformer"
         name = alone if self.residual_net_ is None else "mixed"
         score = self.valid_r_.get(name)
-        return describe_training(self.n_epochs_, "validation r", score)
+        told = describe_training(self.n_epochs_, "validation r", score)
+        return f"{told}, interrupted" if self.interrupted_ else told
 
     def _make_settings(self, seed):
         """Return how networks are made and trained."""

@@ -35,6 +35,14 @@ from .nets.encoders import ENCODERS
 from .nets.losses import LOSSES
 from .nets.precision import PRECISIONS
 from .progress import VERBOSE_CONSTRAINT, verbose_method
+from .training.checkpoints import (
+    CHECKPOINT_CONSTRAINT,
+    check_resumable,
+    list_params,
+    open_checkpoints,
+    train_final,
+    warn_interrupted,
+)
 from .training.runtime import (
     apply_in_chunks,
     average,
@@ -50,7 +58,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from .hints import Seed, Verbose
+    from .hints import AnyPath, Seed, Verbose
     from .recordings.measured import Units
     from .recordings.storage import StoredRows
 
@@ -92,6 +100,11 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         Number of epochs without a better read-out after which training stops. It
         needs groups to hold out: a fifth of them serves to find the number of epochs,
         then the training is repeated with all.
+    checkpoint_dir : path-like | None
+        Folder that keeps the state of the training, every ten seconds. The same `fit`,
+        if it is stopped and called again, goes on from there, to the same numbers;
+        anything else begins anew. None keeps nothing. What is in the folder may be
+        deleted after the fit.
     device : str
         "auto" takes CUDA if there is one, else the CPU. "accelerate" lets the processes
         train together that were launched by ``accelerate launch``, each on the device
@@ -102,7 +115,7 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         "float32"; trained weights differ as they do between seeds. "auto" takes it on
         CUDA devices that have it.
     callbacks : list | None
-        Further callbacks of skorch.
+        Further callbacks of skorch. What they know is no part of a checkpoint.
     net_params : dict | None
         Further parameters of the skorch net, such as ``{"module__dropout": 0.5}``;
         none of those above.
@@ -130,6 +143,9 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         Balanced accuracy of the read-out after so many, in that search.
     participation_ratio_ : float
         Effective number of dimensions of the training embeddings.
+    interrupted_ : bool
+        Whether Ctrl-C has ended the training, so that ``net_`` has the best weights
+        until then.
     n_samples_ : int
         Number of segments, or units of them, that were trained on.
     n_features_in_ : int
@@ -158,6 +174,7 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         "temperature": [Interval(Real, 0, None, closed="neither"), None],
         "device": [str],
         "precision": [StrOptions(set(PRECISIONS))],
+        **CHECKPOINT_CONSTRAINT,
         "callbacks": [list, None],
         "net_params": [dict, None],
         "random_state": ["random_state"],
@@ -177,6 +194,7 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         weight_decay: float | None = None,
         temperature: float | None = None,
         patience: int = 10,
+        checkpoint_dir: AnyPath | None = None,
         device: str = "auto",
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
         callbacks: list | None = None,
@@ -196,6 +214,7 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         self.patience = patience
         self.device = device
         self.precision = precision
+        self.checkpoint_dir = checkpoint_dir
         self.callbacks = callbacks
         self.net_params = net_params
         self.random_state = random_state
@@ -328,16 +347,20 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
             check_shared(labels, groups)
         samples = Samples(features, labels, groups, n_labels, self.across_groups)
         split = hold_out(labels, groups) if has_groups else None
+        self._checkpoints = self._open_checkpoints(features, labels, groups, n_labels)
         self.n_epochs_, self.search_history_ = start.max_epochs, None
-        self.valid_score_ = None
+        self.valid_score_, searched = None, None
         if split is not None:
-            self.search_history_ = self._search(samples, split)
-            scores = self.search_history_[:, "valid_balanced_accuracy"]
+            searched = self._search(samples, split)
+            self.search_history_ = searched.history
+            scores = searched.history[:, "valid_balanced_accuracy"]
             self.n_epochs_ = choose_n_epochs(scores, len(np.unique(groups[split[1]])))
             self.valid_score_ = scores[self.n_epochs_ - 1]
-        net = make_net(self, samples, self._seed, n_epochs=self.n_epochs_)
-        self.net_ = train_net(net, samples, self._seed)
+        self.net_ = train_final(lambda: self._train_final(samples), searched)
         self.history_, self.n_samples_ = self.net_.history, len(labels)
+        self.interrupted_ = self.net_.interrupted_
+        if self.interrupted_:
+            self._keep_best()
         self._warn_if_collapsed(features)
         return self
 
@@ -489,10 +512,40 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         """Return how the training went; nothing, if that is not known."""
         if not hasattr(self, "n_epochs_"):
             return ""
-        return describe_training(self.n_epochs_, "validation score", self.valid_score_)
+        told = describe_training(self.n_epochs_, "validation score", self.valid_score_)
+        return f"{told}, interrupted" if self.interrupted_ else told
+
+    def _open_checkpoints(self, *data):
+        """Return the checkpoint files of this fit."""
+        check_resumable(self)
+        params = list_params(self)
+        return open_checkpoints(self.checkpoint_dir, params, self._seed, *data)
+
+    def _keep_best(self):
+        """Tell of which epoch the weights are, after the training was interrupted."""
+        warn_interrupted()
+        self.n_epochs_ = len(self.history_)
+        if self.history_ is self.search_history_:
+            scores = self.history_[:, "valid_balanced_accuracy"]
+            self.n_epochs_ = int(np.argmax(scores)) + 1
+            self.valid_score_ = scores[self.n_epochs_ - 1]
+
+    def _train_final(self, samples):
+        """Train on all samples, as long as the search has told, and return the net."""
+        return train_net(
+            make_net(
+                self,
+                samples,
+                self._seed,
+                n_epochs=self.n_epochs_,
+                checkpoint=self._checkpoints.get_file("embedder"),
+            ),
+            samples,
+            self._seed,
+        )
 
     def _search(self, samples, split):
-        """Train without the held-out groups and return the history."""
+        """Train without the held-out groups and return the net, at its best."""
         train = samples.take(split[0])
         parts = [samples.take_labelled(rows) for rows in split]
         callbacks = [
@@ -503,12 +556,16 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
                     "valid_balanced_accuracy",
                     lower_is_better=False,
                     patience=self.patience,
+                    load_best=True,
                     sink=logger.debug,
                 ),
             ),
         ]
-        net = make_net(self, train, self._seed, callbacks=callbacks)
-        return train_net(net, train, self._seed).history
+        file = self._checkpoints.get_file("embedder-search")
+        net = make_net(self, train, self._seed, callbacks=callbacks, checkpoint=file)
+        net = train_net(net, train, self._seed)
+        net.callbacks, net.callbacks_ = None, []  # they hold the data
+        return net
 
     def _warn_if_collapsed(self, features):
         """Warn if the embeddings have fewer dimensions than the labels need."""

@@ -6,6 +6,8 @@ import torch
 from ..fitted import list_facts, restore_facts
 from ..training.persistence import pack_params, unpack_params
 
+TOLD = ("n_epochs_", "valid_score_", "interrupted_")  # of the training
+
 
 def pack_embedder(embedder, *, references=True):
     """Return what a model file holds of a fitted embedder.
@@ -31,10 +33,7 @@ def pack_embedder(embedder, *, references=True):
         "regions": embedder.classes_.tolist(),
         "n_labels": len(embedder.segment_embedder_.classes_),
         "training": list_facts(embedder)
-        | {
-            name: getattr(embedder.segment_embedder_, name, None)
-            for name in ("n_epochs_", "valid_score_")
-        },
+        | {name: getattr(embedder.segment_embedder_, name, None) for name in TOLD},
     }
     weights = embedder.net_.module_.state_dict()
     tensors = {f"module.{name}": value for name, value in weights.items()}
@@ -79,8 +78,7 @@ def unpack_embedder(cls, header, tensors, device):
     codes = tensors.get("reference_regions", torch.empty(0, dtype=torch.int64)).numpy()
     embedder.fit_readout(embeddings, embedder.classes_[codes])
     training = dict(header.get("training", {}))  # not in format 1
-    for name in ("n_epochs_", "valid_score_"):
-        if name in training:
-            setattr(embedder.segment_embedder_, name, training.pop(name))
+    told = {name: training[name] for name in TOLD if name in training}
+    vars(embedder.segment_embedder_).update(told)
     restore_facts(embedder, training)
     return embedder

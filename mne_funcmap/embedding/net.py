@@ -10,6 +10,7 @@ from skorch.dataset import Dataset
 from ..nets.embedding import Embedding
 from ..nets.encoders import ENCODERS, ConvEncoder
 from ..nets.losses import LOSSES, JointContrastiveLoss, SupervisedContrastiveLoss
+from ..training.checkpoints import check_interrupted
 from ..training.net import TrainingNet
 from ..training.runtime import (
     check_trained,
@@ -20,7 +21,7 @@ from ..training.runtime import (
 from .training import BalancedBatches
 
 
-def make_net(embedder, samples, seed, *, n_epochs=None, callbacks=()):
+def make_net(embedder, samples, seed, *, n_epochs=None, callbacks=(), checkpoint=None):
     """Return the skorch net of an embedder, which has not been initialized.
 
     Parameters
@@ -35,6 +36,8 @@ def make_net(embedder, samples, seed, *, n_epochs=None, callbacks=()):
         Number of epochs; None stands for the largest.
     callbacks : sequence of tuple
         Named callbacks, beside those of the user.
+    checkpoint : path-like | None
+        File that keeps the state of the training.
 
     Returns
     -------
@@ -76,6 +79,7 @@ def make_net(embedder, samples, seed, *, n_epochs=None, callbacks=()):
         ],
         "device": resolve_device(embedder.device),
         "together": embedder.device == "accelerate",
+        "checkpoint": checkpoint,
         "verbose": 0,
     }
     # a criterion of the user's may be one of two in the loss
@@ -108,6 +112,7 @@ def train_net(net, samples, seed):
         if torch.is_tensor(features):
             targets = targets.to(features.device)
         net.partial_fit(Dataset(features, targets))
+    check_interrupted(net)
     check_trained(net)
     net.iterator_train = BalancedBatches
     return net

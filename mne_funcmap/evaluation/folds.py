@@ -23,6 +23,7 @@ from ..recordings.keeping import (
     open_memory,
 )
 from ..subjects import get_subjects
+from ..training.parts import as_part
 
 
 @dataclass(frozen=True)
@@ -239,7 +240,8 @@ def _run_in_threads(function, *task):
 
 def _fit(estimator, recordings, y, key):
     """Train a copy of an estimator; the key is what a memory knows recordings by."""
-    return clone(estimator).fit(recordings, y)
+    with as_part():
+        return clone(estimator).fit(recordings, y)
 
 
 def check_models(models):

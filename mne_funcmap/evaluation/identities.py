@@ -13,6 +13,7 @@ from sklearn.base import clone
 from ..progress import log_level, tell
 from ..recordings.channels import crop_copy
 from ..subjects import get_subject
+from ..training.parts import as_part
 from .default_models import (
     list_reconstruction_baselines,
     make_reconstruction_baselines,
@@ -353,7 +354,8 @@ def _score_fold(folds, name, estimator, train, test, seconds, bands, is_optional
 def _score_split(name, estimator, recordings, seconds, bands, key):
     """Train a model and score it, then adapted; the key is what a memory knows."""
     train, test = recordings
-    fitted = clone(estimator).fit(train)
+    with as_part():
+        fitted = clone(estimator).fit(train)
     begins, rests = map(
         list, zip(*(split_begin(recording, seconds) for recording in test), strict=True)
     )

@@ -68,7 +68,11 @@ def pack_reconstructor(rec, *, references=True, adapted=None):
         "regions": rec.regions_.tolist(),
         "scales": [rec.region_summary_.scales[region] for region in rec.regions_],
         "studies": [of_study for of_study, _ in studies],
-        "networks": {"n_epochs": rec.n_epochs_, "valid_r": rec.valid_r_},
+        "networks": {
+            "n_epochs": rec.n_epochs_,
+            "valid_r": rec.valid_r_,
+            "interrupted": rec.interrupted_,
+        },
     }
     return header, tensors
 

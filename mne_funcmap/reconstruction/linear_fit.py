@@ -9,6 +9,7 @@ from mne.utils import logger
 from skorch.callbacks import EarlyStopping, GradientNormClipping, LRScheduler
 
 from ..nets.mixing import FilterBank, LinearPath
+from ..training.checkpoints import check_interrupted
 from ..training.net import TrainingNet
 from ..training.runtime import check_trained, seeded_torch
 from .adaptation import WeightPrior, adapt_weights, choose_factor, learn_prior
@@ -40,7 +41,7 @@ class LinearFit:
         """What training goes by, a dict."""
         return LinearPath.RECIPE | self.settings.recipe
 
-    def train(self, studies, n_epochs, callbacks=()):
+    def train(self, studies, n_epochs, callbacks=(), name="linear"):
         """Train a linear path.
 
         Parameters
@@ -51,6 +52,8 @@ class LinearFit:
             Number of epochs.
         callbacks : sequence of tuple
             Named callbacks.
+        name : str
+            That of its checkpoint.
 
         Returns
         -------
@@ -88,6 +91,7 @@ class LinearFit:
             ],
             "device": settings.device,
             "together": settings.together,
+            "checkpoint": settings.checkpoints.get_file(name),
             "verbose": 0,
         }
         with seeded_torch(settings.seed):
@@ -99,6 +103,7 @@ class LinearFit:
                     f"The training diverged in epoch {len(net.history)}. Lower lr, or "
                     "check the signals."
                 ) from error
+        check_interrupted(net)
         check_trained(net)
         return net
 
@@ -126,7 +131,8 @@ class LinearFit:
             sink=logger.debug,
         )
         callbacks = [("score", WithheldScore(regions)), ("stop", stop)]
-        net = self.train(train, self.recipe["max_epochs"], callbacks)
+        n_epochs = self.recipe["max_epochs"]
+        net = self.train(train, n_epochs, callbacks, "linear-search")
         return net, int(np.argmax(net.history[:, "valid_r"])) + 1
 
     def learn_prior(self, net, studies):

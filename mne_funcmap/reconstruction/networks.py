@@ -8,6 +8,8 @@ import torch
 from mne.utils import logger
 
 from ..nets.reconstruction import MixedTransformer, RegionTransformer
+from ..training.checkpoints import train_final
+from ..training.parts import as_part, is_part
 from .adaptation import WeightPrior
 from .holding_out import split_studies, split_windows
 from .linear_fit import LinearFit
@@ -78,6 +80,8 @@ class Networks:
         The training curve of the search for it.
     valid_r : dict of str to float
         Correlation on what was held out.
+    interrupted : bool
+        Whether Ctrl-C has ended the training, of which the best was kept.
     """
 
     net: object
@@ -86,6 +90,7 @@ class Networks:
     n_epochs: int = 0
     search_history: object = None
     valid_r: dict = field(default_factory=dict)
+    interrupted: bool = False
 
 
 def train_networks(architecture, task, settings):
@@ -115,26 +120,46 @@ def _train_transformer(task, settings):
     train, valid = task.withhold_windows(settings.seed)
     net = train_transformer(RegionTransformer, settings.module, train, valid, settings)
     r = {"transformer": score_windows(net, valid)[1]}
-    return Networks(net, n_epochs=len(net.history), valid_r=r)
+    return Networks(
+        net, n_epochs=len(net.history), valid_r=r, interrupted=net.interrupted_
+    )
 
 
 def _train_mixed(task, settings):
     """Train the linear path, how it adapts, and a transformer of what it leaves."""
     fit = LinearFit(task.withhold, settings)
     if task.split is None:
-        n_epochs = fit.recipe["max_epochs"]
-        net = fit.train(task.studies, n_epochs)
-        return Networks(net, fit.learn_prior(None, []), n_epochs=n_epochs)
+        net = fit.train(task.studies, fit.recipe["max_epochs"])
+        prior, n_epochs = fit.learn_prior(None, []), len(net.history)
+        return Networks(net, prior, n_epochs=n_epochs, interrupted=net.interrupted_)
     train, held_out = split_studies(task.studies, task.split)
     searched, n_epochs = fit.search(train, held_out)
+    net = train_final(lambda: fit.train(task.studies, n_epochs), searched)
     networks = Networks(
-        fit.train(task.studies, n_epochs),
-        fit.learn_prior(searched, held_out),
+        net,
+        fit.learn_prior(None, []),
         n_epochs=n_epochs,
         search_history=searched.history,
+        interrupted=net.interrupted_,
     )
-    _add_residual(networks, searched, task, settings)
+    if not networks.interrupted:
+        _add_to_linear(networks, searched, held_out, task, fit)
     return networks
+
+
+def _add_to_linear(networks, searched, held_out, task, fit):
+    """Learn how the linear path adapts, and train a transformer beside it.
+
+    Without them it is of use, so that Ctrl-C leaves what is whole.
+    """
+    try:
+        with as_part():
+            networks.prior = fit.learn_prior(searched, held_out)
+            _add_residual(networks, searched, task, fit.settings)
+    except KeyboardInterrupt:
+        if is_part():
+            raise
+        networks.interrupted = True
 
 
 def _add_residual(networks, searched, task, settings):
@@ -154,7 +179,7 @@ def _add_residual(networks, searched, task, settings):
         net_params={},
     )
     train, valid = task.withhold_windows(settings.seed)
-    net = _train_residual(searched, train, valid, settings)
+    net = _train_residual(searched, train, valid, settings, "residual-search")
     alone = deepcopy(net)
     for values in alone.module_.residual.head.parameters():
         values.data = torch.zeros_like(values)
@@ -170,11 +195,11 @@ def _add_residual(networks, searched, task, settings):
         best = int(np.argmin(net.history[:, "valid_nmse"])) + 1
         settings = replace(settings, recipe={"max_epochs": best})
         networks.residual_net = _train_residual(
-            networks.net, task.withhold_all(settings.seed), None, settings
+            networks.net, task.withhold_all(settings.seed), None, settings, "residual"
         )
 
 
-def _train_residual(linear, train, valid, settings):
+def _train_residual(linear, train, valid, settings, name):
     """Train a transformer beside a linear path."""
     params = settings.linear | {"linear": deepcopy(linear.module_)}
-    return train_transformer(MixedTransformer, params, train, valid, settings)
+    return train_transformer(MixedTransformer, params, train, valid, settings, name)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from ..training.checkpoints import Checkpoints
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -33,6 +35,8 @@ class Settings:
         By what share the error of a transformer must be lower to count as improved.
     together : bool
         Whether the processes that were launched together train one net.
+    checkpoints : Checkpoints
+        Files that keep the states of trainings.
     """
 
     n_identity: int
@@ -48,6 +52,7 @@ class Settings:
     seed: int
     threshold: float = 1e-4
     together: bool = False
+    checkpoints: Checkpoints = Checkpoints()
 
     @property
     def module(self):

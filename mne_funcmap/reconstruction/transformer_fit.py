@@ -10,6 +10,7 @@ from torch.nn.functional import pad
 from torch.utils.data import Dataset, RandomSampler
 
 from ..nets.reconstruction import WindowLoss
+from ..training.checkpoints import check_interrupted
 from ..training.net import TrainingNet
 from ..training.runtime import check_trained, seeded_torch
 from .withholding import list_withheld
@@ -144,7 +145,7 @@ def score_windows(net, windows):
     return error / yy, py / max(math.sqrt(pp * yy), 1e-12)
 
 
-def train_transformer(module, params, train, valid, settings):
+def train_transformer(module, params, train, valid, settings, name="transformer"):
     """Train a transformer, and keep the weights of its best epoch.
 
     Parameters
@@ -159,6 +160,8 @@ def train_transformer(module, params, train, valid, settings):
         What is held out; without it, all epochs are trained.
     settings : Settings
         How to train.
+    name : str
+        That of its checkpoint.
 
     Returns
     -------
@@ -196,11 +199,13 @@ def train_transformer(module, params, train, valid, settings):
         ],
         "device": settings.device,
         "together": settings.together,
+        "checkpoint": settings.checkpoints.get_file(name),
         "verbose": 0,
     }
     with seeded_torch(settings.seed):
         net = TrainingNet(**params | settings.net_params).initialize()
         net.partial_fit(train)
+    check_interrupted(net)
     check_trained(net)
     # they hold the data
     net.callbacks, net.callbacks_ = None, []

@@ -19,6 +19,7 @@ from ..recordings.channels import check_recordings, find_subjects, list_channels
 from ..regions import get_regions
 from ..splits import get_sessions
 from ..subjects import describe, get_subjects
+from ..training.parts import as_part
 from .probes import answer_probes
 
 H_FREQ, SFREQ = 45.0, 100.0  # Hz, to which signals to be predicted are brought
@@ -325,7 +326,9 @@ def _predict_example(recordings, identities, frame, random_state):
     scored = scored[scored["model"] == f"{name}, {ADAPTED}"]
     picks = scored.groupby("region")["ch_name"].first().tolist()[:MAX_EXAMPLES]
     with mne.utils.use_log_level("WARNING"):
-        predicted = models[name].fit(train).adapt([begin]).predict([rest])[0]
+        with as_part():
+            models[name].fit(train)
+        predicted = models[name].adapt([begin]).predict([rest])[0]
     return {
         "recording": rest,
         "predicted": predicted,

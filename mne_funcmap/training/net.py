@@ -2,14 +2,17 @@
 
 from inspect import signature
 from operator import length_hint
+from time import perf_counter
 
 import numpy as np
 import torch
 from skorch import NeuralNet
+from skorch.callbacks import EarlyStopping
 from skorch.dataset import get_len
 from torch import nn
 
 from ..progress import Progress
+from . import checkpoints
 from .processes import (
     agree,
     choose_share,
@@ -34,6 +37,13 @@ class TrainingNet(NeuralNet):
     together : bool
         Whether the processes that were launched together train one net. All must be
         given the same data and seed.
+    checkpoint : path-like | None
+        File that keeps the state of the training, to go on from it.
+
+    Attributes
+    ----------
+    interrupted_ : bool
+        Whether Ctrl-C has ended the training.
 
     Notes
     -----
@@ -42,9 +52,10 @@ class TrainingNet(NeuralNet):
     computed by each process from the gathered outputs of all.
     """
 
-    def __init__(self, *args, together=False, **kwargs):
+    def __init__(self, *args, together=False, checkpoint=None, **kwargs):
         super().__init__(*args, **kwargs)
         self.together = together
+        self.checkpoint = checkpoint
 
     def agree(self, values):
         """Return numbers that decide, the same in all processes that train together.
@@ -72,13 +83,47 @@ class TrainingNet(NeuralNet):
         super().on_epoch_end(net, **kwargs)
 
     def fit_loop(self, X, y=None, epochs=None, **kwargs):
-        """Train for epochs, and show how far it is."""
-        with Progress("epochs of training, at most", epochs or self.max_epochs) as bar:
+        """Train for epochs, on from a checkpoint, and show how far it is."""
+        epochs = epochs or self.max_epochs
+        self._resume()
+        if self._is_done:
+            return self
+        with Progress("epochs of training, at most", epochs) as bar:
             self._bar = bar
+            bar.advance(self._n_whole)
             try:
-                return super().fit_loop(X, y, epochs, **kwargs)
+                return super().fit_loop(X, y, epochs - self._n_whole, **kwargs)
+            except KeyboardInterrupt:
+                self.interrupted_ = not self._has_stopped_early()
+                raise
             finally:
+                self._is_done = not self.interrupted_
                 del self._bar
+
+    def get_iterator(self, dataset, training=False):
+        """Return the batches of a data set; those of the training go on as they did."""
+        iterator = super().get_iterator(dataset, training=training)
+        if training:
+            self._batches = iterator
+            if self._resumed is not None:
+                checkpoints.restore_draws(iterator, self._resumed)
+        return iterator
+
+    def notify(self, method_name, **cb_kwargs):
+        """Tell callbacks, and keep a checkpoint of what is then complete."""
+        if method_name == "on_train_end" and self.interrupted_:
+            if not self._n_whole:
+                raise KeyboardInterrupt
+            del self.history[self._n_whole :]
+        super().notify(method_name, **cb_kwargs)
+        if method_name == "on_epoch_end":
+            self._n_whole = len(self.history)
+            if perf_counter() - self._written >= checkpoints.INTERVAL:
+                self._write_checkpoint()
+        elif method_name == "on_train_end":
+            if self._is_done and self._batches is not None:
+                self._write_checkpoint()
+            self._batches = self._resumed = None  # they hold the data
 
     def initialize_module(self):
         """Make the module; processes on GPUs normalise batches together."""
@@ -146,6 +191,30 @@ class TrainingNet(NeuralNet):
             for of_batch, loss in zip(batches, self._read_losses(losses), strict=True):
                 of_batch[f"{prefix}_loss"] = loss
         self.history.record(f"{prefix}_batch_count", len(losses))
+
+    def _resume(self):
+        """Begin where a checkpoint ends, if there is one."""
+        self.interrupted_ = self._is_done = False
+        self._written, self._batches, self._resumed = perf_counter(), None, None
+        if self.checkpoint is not None:
+            self._resumed = checkpoints.read_checkpoint(self.checkpoint)
+        if self._resumed is not None:
+            checkpoints.restore_net(self, self._resumed)
+            self._is_done = self._resumed["is_done"]
+        self._n_whole = len(self.history)
+
+    def _write_checkpoint(self):
+        if self.checkpoint is not None and get_rank() == 0:
+            batches, is_done = self._batches, self._is_done
+            checkpoints.write_checkpoint(
+                self.checkpoint, self, batches, is_done=is_done
+            )
+            self._written = perf_counter()
+
+    def _has_stopped_early(self):
+        """Return whether a callback has ended the training."""
+        stops = [one for _, one in self.callbacks_ if isinstance(one, EarlyStopping)]
+        return any(one.misses_ == one.patience for one in stops)
 
     @property
     def _is_shared(self):

@@ -162,7 +162,7 @@ def make_restored(module, params, weights, device):
 
 
 def check_trained(net):
-    """Raise unless a net was trained for an epoch at least, and is finite.
+    """Raise unless a trained net is finite.
 
     Parameters
     ----------
@@ -173,12 +173,8 @@ def check_trained(net):
     ------
     RuntimeError
         If the training diverged.
-    KeyboardInterrupt
-        If it was interrupted in the first epoch; later, skorch keeps what is there.
     """
-    losses = [epoch["train_loss"] for epoch in net.history if "train_loss" in epoch]
-    if not losses:
-        raise KeyboardInterrupt("The training was interrupted in its first epoch.")
+    losses = net.history[:, "train_loss"]
     weights = net.module_.parameters()
     if not (np.isfinite(losses).all() and all(w.isfinite().all() for w in weights)):
         raise RuntimeError(

@@ -1,0 +1,289 @@
+"""What a training that is stopped leaves: a state to go on from, or its best so far."""
+
+import io
+import json
+import pickle
+import platform
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import joblib
+import numpy as np
+import torch
+from mne.utils import warn
+from skorch.callbacks import EarlyStopping, LRScheduler
+
+from .. import __version__
+from .parts import get_common_dir, is_part
+from .persistence import DAMAGE, OF_PLACE
+from .writing import write_whole
+
+CHECKPOINT_CONSTRAINT = {"checkpoint_dir": [str, PathLike, None]}
+INTERVAL = 10.0  # seconds between two checkpoints
+CHUNK = 4096  # rows that are read at a time
+STOPPING = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Files with the states of the trainings of one fit.
+
+    Attributes
+    ----------
+    folder : pathlib.Path | None
+        Where they are; None stands for no files.
+    key : str
+        What another fit does not have.
+    """
+
+    folder: Path | None = None
+    key: str = ""
+
+    def get_file(self, name):
+        """Return the file of one of the trainings, or None."""
+        return self.folder and self.folder / f"{self.key}-{name}.pt"
+
+
+def check_resumable(estimator):
+    """Raise ValueError if the fit of an estimator could not go on from a checkpoint.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With ``checkpoint_dir`` and ``random_state``.
+    """
+    if estimator.checkpoint_dir is not None and estimator.random_state is None:
+        raise ValueError(
+            "checkpoint_dir needs a random_state: with None, a training that goes on "
+            "would be another one. Set random_state to a number."
+        )
+
+
+def list_params(estimator, without=()):
+    """Return the parameters of an estimator on which its numbers depend.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator.
+    without : sequence of str
+        Parameters that show in what is trained on.
+
+    Returns
+    -------
+    params : dict
+        Those that are neither of these nor of a place, nor the random state.
+    """
+    params = estimator.get_params(deep=False)
+    others = {*OF_PLACE, *without, "device", "random_state"}
+    return {name: params[name] for name in sorted(params.keys() - others)}
+
+
+def open_checkpoints(folder, *what):
+    """Return the checkpoint files of a fit.
+
+    Parameters
+    ----------
+    folder : path-like | None
+        Where they are to be; None stands for that of `as_part`, if there is one.
+    *what : object
+        All that the result of the fit depends on. Tensors, arrays, rows in files and
+        iterators are read piece by piece, if there is a folder.
+
+    Returns
+    -------
+    checkpoints : Checkpoints
+        The files.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be made.
+    """
+    folder = get_common_dir() if folder is None else folder
+    if folder is None:
+        return Checkpoints()
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    versions = [__version__, torch.__version__, platform.machine()]
+    return Checkpoints(folder, joblib.hash([versions, *map(_digest, what)]))
+
+
+def _digest(values):
+    """Return what an array is known by; another object is known by itself."""
+    if isinstance(values, list | tuple | Iterator):
+        return [_digest(one) for one in values]
+    if not hasattr(values, "shape"):
+        return values
+    chunks = range(0, len(values), CHUNK)
+    return [joblib.hash(np.asarray(values[at : at + CHUNK])) for at in chunks]
+
+
+def write_checkpoint(path, net, iterator, *, is_done):
+    """Write the state of a training; if that fails, warn, and let it go on.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    net : skorch.NeuralNet
+        The net after an epoch.
+    iterator : iterable
+        Its batches.
+    is_done : bool
+        Whether the training is at its end.
+    """
+    state = {
+        "is_done": is_done,
+        "module": net.module_.state_dict(),
+        "criterion": net.criterion_.state_dict(),
+        "optimizer": net.optimizer_.state_dict(),
+        "history": json.dumps(list(net.history), default=np.generic.item),
+        "callbacks": {name: _read_callback(one) for name, one in net.callbacks_},
+        "draws": json.dumps([one.bit_generator.state for one in _list_draws(iterator)]),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+    file = io.BytesIO()
+    torch.save(state, file)
+    try:
+        write_whole(path, file.getvalue(), "The checkpoint")
+    except OSError as error:
+        warn(f"The training goes on without a new checkpoint: {error}")
+
+
+def read_checkpoint(path):
+    """Read the state of a training.
+
+    Parameters
+    ----------
+    path : path-like
+        The file. Nothing in it is run.
+
+    Returns
+    -------
+    state : dict | None
+        As written by `write_checkpoint`; None if there is no such file, or if it is
+        damaged, of which is warned.
+    """
+    if not Path(path).is_file():
+        return None
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of torch, on foreign files
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        state["history"] = json.loads(state["history"])
+        state["draws"] = json.loads(state["draws"])
+    except (*DAMAGE, OSError, EOFError, pickle.UnpicklingError) as error:
+        warn(f"The checkpoint {str(path)!r} is damaged, and not used: {error!r}.")
+        return None
+    return state
+
+
+def restore_net(net, state):
+    """Give a net, whose training has begun, the state of a checkpoint.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        The net.
+    state : dict
+        As by `read_checkpoint`.
+    """
+    net.module_.load_state_dict(state["module"])
+    net.criterion_.load_state_dict(state["criterion"])
+    net.optimizer_.load_state_dict(state["optimizer"])
+    net.history.clear()
+    net.history.extend(state["history"])
+    for name, callback in net.callbacks_:
+        if isinstance(callback, LRScheduler):
+            callback.lr_scheduler_.load_state_dict(state["callbacks"][name])
+        elif isinstance(callback, EarlyStopping):
+            vars(callback).update(state["callbacks"][name])
+
+
+def restore_draws(iterator, state):
+    """Let batches, and dropout, be drawn as they would have been.
+
+    Parameters
+    ----------
+    iterator : iterable
+        The batches.
+    state : dict
+        As by `read_checkpoint`.
+    """
+    for draws, drawn in zip(_list_draws(iterator), state["draws"], strict=True):
+        draws.bit_generator.state = drawn
+    torch.set_rng_state(state["torch"])
+    if len(state["cuda"]) == torch.cuda.device_count() > 0:
+        torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def train_final(train, searched=None):
+    """Train a net, unless Ctrl-C ends that: then one that was trained before is kept.
+
+    Parameters
+    ----------
+    train : callable
+        Returns the trained net.
+    searched : TrainingNet | None
+        The net of the search for the number of epochs, with its best weights.
+
+    Returns
+    -------
+    net : TrainingNet
+        The trained net; marked as ``interrupted_``, if it is not what was wanted.
+    """
+    if searched is None:
+        return train()
+    if searched.interrupted_:
+        return searched
+    try:
+        net = train()
+    except KeyboardInterrupt:
+        if is_part():
+            raise
+        net = None
+    if net is None or net.interrupted_:
+        # a training that was cut off in its middle is worse than a whole one
+        net, searched.interrupted_ = searched, True
+    return net
+
+
+def check_interrupted(net):
+    """Raise KeyboardInterrupt if Ctrl-C has ended a part of something larger.
+
+    Parameters
+    ----------
+    net : TrainingNet
+        The net, after its training.
+    """
+    if net.interrupted_ and is_part():
+        raise KeyboardInterrupt
+
+
+def warn_interrupted():
+    """Warn that Ctrl-C has ended the training of an estimator."""
+    warn(
+        "The training was interrupted: what is fitted has the best weights so far, and "
+        "is marked by interrupted_=True. Call fit again for a whole training; with "
+        "checkpoint_dir it goes on from where it was."
+    )
+
+
+def _read_callback(callback):
+    """Return the state of a callback of skorch, as far as it has one that is known."""
+    if isinstance(callback, LRScheduler):
+        return callback.lr_scheduler_.state_dict()
+    if isinstance(callback, EarlyStopping):
+        return {name: getattr(callback, name, None) for name in STOPPING}
+    return {}
+
+
+def _list_draws(iterator):
+    """List the random generators by which batches are drawn."""
+    owners = (iterator, getattr(iterator, "dataset", None))
+    found = [getattr(owner, "generator", None) for owner in owners]
+    return [one for one in found if isinstance(one, np.random.Generator)]
