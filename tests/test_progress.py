@@ -129,11 +129,24 @@ def test_what_takes_long_has_bars(X, embedder, bars):
 
 
 def test_reconstructor_has_bars(X, bars):
-    rec = mf.MaskedRegionReconstructor("region", max_epochs=2).fit(X)
-    assert {"recordings", "epochs of training, at most"} <= set(bars)
+    identity = mf.FunctionalEmbedder(duration=2.0, max_epochs=1)
+    rec = mf.MaskedRegionReconstructor(identity, max_epochs=2).fit(X)
+    epochs = "epochs of training, at most"
+    assert list(dict.fromkeys(bars)) == [
+        "identity: recordings",
+        f"identity: {epochs}",
+        "identity: folds of training subjects",
+        "windows of recordings",
+        f"linear path: {epochs}",
+        "linear path: steps of learning to adapt",
+    ]
+    bars.clear()
+    params = {"architecture": "transformer", "max_epochs": 2}
+    mf.MaskedRegionReconstructor("region", **params).fit(X)
+    assert f"transformer: {epochs}" in bars
     bars.clear()
     rec.evaluate(X)
-    assert "recordings" in bars
+    assert bars[-1] == "recordings"
     bars.clear()
     rec.set_params(verbose=False).evaluate(X)
     assert bars == []

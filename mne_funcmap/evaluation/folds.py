@@ -15,6 +15,7 @@ from sklearn.model_selection import GroupKFold, check_cv
 
 from .. import __version__
 from ..progress import track
+from ..recordings.advice import told_before
 from ..recordings.channels import check_recordings
 from ..recordings.keeping import (
     features_kept,
@@ -138,7 +139,7 @@ def _run(folds, features, signals, function, task):
     """Compute something for a task; features of recordings are computed only once."""
     # a temporary folder is not there on the other machines of a cluster
     features = features if os.path.isdir(features) else None
-    with features_kept(features, folds.recordings, signals):
+    with features_kept(features, folds.recordings, signals), told_before():
         return function(folds, *task)
 
 

@@ -11,6 +11,7 @@ from mne.utils import logger
 from sklearn.base import clone
 
 from ..progress import log_level, tell
+from ..recordings.advice import advise_rate
 from ..recordings.channels import crop_copy
 from ..subjects import get_subject
 from .default_models import (
@@ -217,6 +218,7 @@ def cross_val_reconstruct(
         for name in estimators
         for split in folds.splits
     ]
+    advise_rate(folds.recordings)
     tell(folds.describe(len(estimators)), verbose)
     results = folds.run(_score_fold, tasks, n_jobs=n_jobs, title="models x folds")
     left_out = {

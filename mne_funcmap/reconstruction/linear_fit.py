@@ -9,6 +9,7 @@ from mne.utils import logger
 from skorch.callbacks import EarlyStopping, GradientNormClipping, LRScheduler
 
 from ..nets.mixing import FilterBank, LinearPath
+from ..progress import phase
 from ..training.net import TrainingNet
 from ..training.runtime import check_trained, seeded_torch
 from .adaptation import WeightPrior, adapt_weights, choose_factor, learn_prior
@@ -17,6 +18,7 @@ from .settings import Settings
 from .studies import join_study
 from .withholding import WithheldBatches, WithheldScore
 
+PHASE = "linear path"
 MAX_TARGETS, MAX_SOURCES = 4, 24  # that tell how a recording adapts
 
 
@@ -90,7 +92,7 @@ class LinearFit:
             "together": settings.together,
             "verbose": 0,
         }
-        with seeded_torch(settings.seed):
+        with seeded_torch(settings.seed), phase(PHASE):
             net = TrainingNet(**params | settings.net_params).initialize()
             try:
                 net.partial_fit(regions)
@@ -162,13 +164,14 @@ class LinearFit:
 
         if cases:
             in_memory = isinstance(studies[0].parts[0][0], torch.Tensor)
-            learn_prior(
-                prior,
-                cache(find_case) if in_memory else find_case,
-                len(cases),
-                centre=net.module_.bank.centre,
-                seed=self.settings.seed,
-            )
+            with phase(PHASE):
+                learn_prior(
+                    prior,
+                    cache(find_case) if in_memory else find_case,
+                    len(cases),
+                    centre=net.module_.bank.centre,
+                    seed=self.settings.seed,
+                )
         return prior
 
     def _make_bank(self):

@@ -10,6 +10,7 @@ from torch.nn.functional import pad
 from torch.utils.data import Dataset, RandomSampler
 
 from ..nets.reconstruction import WindowLoss
+from ..progress import phase
 from ..training.net import TrainingNet
 from ..training.runtime import check_trained, seeded_torch
 from .withholding import list_withheld
@@ -198,7 +199,7 @@ def train_transformer(module, params, train, valid, settings):
         "together": settings.together,
         "verbose": 0,
     }
-    with seeded_torch(settings.seed):
+    with seeded_torch(settings.seed), phase("transformer"):
         net = TrainingNet(**params | settings.net_params).initialize()
         net.partial_fit(train)
     check_trained(net)
