@@ -118,7 +118,7 @@ def compare_embedders(
     """
     if models is None:
         models = make_embedders(random_state)
-    check_models(models)
+    check_models(models, "predict")
     if baselines is None:
         baselines = list_baselines(models)
     frame = cross_val_regions(
@@ -171,7 +171,7 @@ def cross_val_regions(
         As by :func:`~mne_funcmap.compare_embedders`. What a model has no method for is
         missing, or nan where others have it.
     """
-    check_models(estimators)
+    check_models(estimators, "predict")
     if not estimators:
         raise ValueError("There is no model to score: models is an empty dict.")
     folds = make_folds(X, y=y, groups=groups, cv=cv, memory=memory)

@@ -109,6 +109,8 @@ def compare_identities(
 
     Raises
     ------
+    TypeError
+        If an identity or a model is something else.
     ValueError
         If a model that was asked for does not apply, or a recording is too short.
 
@@ -134,7 +136,7 @@ def compare_identities(
     """
     asked = make_reconstructors(identities, random_state)
     if models is not None:
-        check_models(models)
+        check_models(models, "evaluate")
     asked |= make_reconstruction_baselines() if models is None else models
     optional = [] if identities is not None else list(make_reconstructors())
     optional += list(make_reconstruction_baselines()) if models is None else []
@@ -208,7 +210,7 @@ def cross_val_reconstruct(
     ValueError
         If no model applies, or one does not that is not optional.
     """
-    check_models(estimators)
+    check_models(estimators, "evaluate")
     if not estimators:
         raise ValueError("There is no model to score: identities and models are empty.")
     folds = make_folds(X, groups=groups, cv=cv, memory=memory)
@@ -343,7 +345,7 @@ def _score_fold(folds, name, estimator, train, test, seconds, bands, is_optional
     """Train a model and score it on the recordings held out; or say why not."""
     score = folds.remember(_score_split)
     recordings = (folds.take(train)[0], folds.take(test)[0])
-    key = (folds.get_key(train), folds.get_key(test))
+    key = (folds.get_key(train, estimator), folds.get_key(test, estimator))
     try:
         return score(name, estimator, recordings, seconds, bands, key)
     except ValueError as error:
