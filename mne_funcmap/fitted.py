@@ -2,33 +2,30 @@
 
 import numpy as np
 from mne import BaseEpochs
-from sklearn.utils._pprint import _EstimatorPrettyPrinter
 
 from .progress import tell
 
 
 class FittedRepr:
-    """Base of estimators whose representation tells what they were fitted on.
+    """Base of estimators that tell, when shown, what they were fitted on.
 
-    Subclasses are estimators of scikit-learn that say what they ``_list_fitted``.
+    Subclasses are estimators of scikit-learn that say what they ``_list_fitted``. Their
+    ``repr`` is scikit-learn's, which breaks lines, also where they are nested.
     """
 
-    def __repr__(self, N_CHAR_MAX=700):
-        text = super().__repr__(N_CHAR_MAX)
+    def __str__(self):
         facts = self._list_fitted()
-        return f"{text}\n# fitted on {facts}" if facts else text
+        return f"{self!r}\n# fitted on {facts}" if facts else repr(self)
+
+    def _repr_mimebundle_(self, **kwargs):
+        """Return what IPython and Jupyter show."""
+        return super()._repr_mimebundle_(**kwargs) | {"text/plain": str(self)}
 
     def _tell_fitted(self, seconds):
         """Log what the estimator was fitted on, and how long it took."""
         name, facts = type(self).__name__, self._list_fitted()
         text = f"{name}: fitted on {facts}; it took {seconds:.1f} s"
         tell(text, getattr(self, "verbose", None))
-
-
-# nested in others, or longer than a line, they are printed as scikit-learn's are
-_EstimatorPrettyPrinter._dispatch[FittedRepr.__repr__] = (
-    _EstimatorPrettyPrinter._pprint_estimator
-)
 
 
 class FittedOnRecordings(FittedRepr):

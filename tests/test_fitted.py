@@ -26,29 +26,33 @@ def test_unfitted_is_as_ever(embedder):
     assert repr(clone(embedder)) == unfitted
     longer = mf.FunctionalEmbedder(picks=[f"LA{i}" for i in range(25)])
     assert repr(longer).count("\n") > 1  # as scikit-learn breaks lines
+    assert repr(make_pipeline(longer)).count("\n") > 1
+    assert str(longer) == repr(longer)
 
 
 def test_fitted_tells_of_its_training(embedder, tmp_path):
-    lines = repr(embedder).splitlines()
+    lines = str(embedder).splitlines()
     assert lines == [
         "FunctionalEmbedder(duration=2.0, max_epochs=1)",
         f"{TRAINED_ON}; validation score 0.50 after 1 epoch",
     ]
-    assert repr(pickle.loads(pickle.dumps(embedder))) == repr(embedder)
+    assert str(pickle.loads(pickle.dumps(embedder))) == str(embedder)
+    assert embedder._repr_mimebundle_()["text/plain"] == str(embedder)
+    assert repr(embedder) == lines[0]
     # model files do not tell how many took part
     embedder.save(tmp_path / "embedder.safetensors")
     loaded = mf.FunctionalEmbedder.load(tmp_path / "embedder.safetensors")
-    assert "fitted on" not in repr(loaded)
+    assert "fitted on" not in str(loaded)
 
 
 def test_others(X, embedder):
-    assert repr(SpectralClassifier(classifier="lda").fit(X)).endswith(TRAINED_ON)
-    assert repr(RecordingRidge().fit(X)).endswith(TRAINED_ON)
+    assert str(SpectralClassifier(classifier="lda").fit(X)).endswith(TRAINED_ON)
+    assert str(RecordingRidge().fit(X)).endswith(TRAINED_ON)
     rec = mf.MaskedRegionReconstructor("region", max_epochs=2).fit(X)
-    assert repr(rec).splitlines()[-1].startswith(f"{TRAINED_ON}; validation r 0.")
+    assert str(rec).splitlines()[-1].startswith(f"{TRAINED_ON}; validation r 0.")
     supervised = SupervisedNetwork(mf.SegmentEmbedder(max_epochs=1), duration=2.0)
-    assert f"{TRAINED_ON}; 1 epoch" in repr(supervised.fit(X))
-    assert "# fitted on 12 samples of 3 labels" in repr(embedder.segment_embedder_)
+    assert f"{TRAINED_ON}; 1 epoch" in str(supervised.fit(X))
+    assert "# fitted on 12 samples of 3 labels" in str(embedder.segment_embedder_)
 
 
 def test_score_of_subjects_held_out(make_coupled):
@@ -57,7 +61,7 @@ def test_score_of_subjects_held_out(make_coupled):
     history = embedder.segment_embedder_.search_history_
     assert embedder.valid_score_ == history[0, "valid_balanced_accuracy"]
     told = f"; validation score {embedder.valid_score_:.2f} after 1 epoch"
-    assert told in repr(embedder)
+    assert told in str(embedder)
 
 
 def test_channels_that_are_not_trained_on(X):
