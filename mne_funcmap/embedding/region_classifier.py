@@ -53,7 +53,8 @@ class RegionClassifier(FittedOnRecordings, BaseEstimator):
         Parameters
         ----------
         X : list of mne.io.Raw | list of mne.Epochs
-            The recordings, with regions (see :func:`~mne_funcmap.set_regions`).
+            The recordings, with regions (see :func:`~mne_funcmap.set_regions`). If only
+            some have any, a warning names the others where regions are learned.
         y : None | list of dict | list of sequence
             Regions instead of the annotations: for each recording ``{ch_name: region}``
             or one region, or None, for each channel that takes part.

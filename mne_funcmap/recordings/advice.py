@@ -9,7 +9,7 @@ from mne.utils import logger, warn
 from ..subjects import describe, shorten_list
 from .labelled import pick_labelled
 
-HIGH_RATE = 250.0  # Hz, above which a reconstructor is slow for nothing
+HIGH_RATE = 250.0  # Hz, above which a lower one is advised
 
 _TOLD = ContextVar("told", default=False)
 
@@ -49,7 +49,7 @@ def warn_unlabelled(recordings, channels):
 
 
 def advise_rate(recordings):
-    """Log that a reconstructor would be faster at a lower rate, if it is high.
+    """Log that a reconstruction takes less at a lower rate, if the rate is high.
 
     This is no warning: predictions are as valid, and fast signals may be what is asked
     for.
@@ -62,8 +62,8 @@ def advise_rate(recordings):
     sfreq = np.max([recording.info["sfreq"] for recording in recordings])
     if sfreq > HIGH_RATE and not _TOLD.get():
         logger.info(
-            f"The sampling rate is {sfreq:g} Hz. Reconstruction is much faster, and "
-            "little is lost, at 100 to 200 Hz: resample with "
+            f"The sampling rate is {sfreq:g} Hz. A reconstruction rarely needs more "
+            "than 100 to 200 Hz, which take less time and memory: resample with "
             "RecordingPreprocessor(h_freq=45, sfreq=100). See 'Preparing recordings' "
             "in the user guide."
         )
