@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 _DATATYPES = ("eeg", "ieeg")
 _FORMATS = (".bdf", ".edf", ".set", ".vhdr")
+# what the command line says in words of its own
+COLUMN_ADVICE = (
+    "Name the column with regions in region_column, or read with region_column=None "
+    "and call set_regions."
+)
 _PREFIXES = {"subject": "sub-", "session": "ses-", "task": "task-"}
 # said once a recording, and without consequence for signals and regions: where
 # positions are needed, their absence is an error there
@@ -125,7 +130,8 @@ def read_recordings_bids(
             table = _find_region_table(path, region_column, read_table)
             regions = _extract_regions(read_table(table), region_column, table)
             _check_names(raw, path, table, regions, read_table)
-            set_regions(raw, _keep_known(regions, raw.ch_names))
+            with mne.utils.use_log_level(level):
+                set_regions(raw, _keep_known(regions, raw.ch_names))
         recordings.append(raw.load_data(verbose=level) if preload else raw)
     n_subjects = len({path.subject for path in paths})
     tell(f"Read {len(recordings)} recordings of {n_subjects} subjects", verbose)
@@ -250,9 +256,8 @@ def _find_region_table(path, region_column, read_table):
     columns = [f"{table.name} has {list(read_table(table))}" for table in tables]
     raise ValueError(
         f"No columns 'name' and {region_column!r} for {path.basename}: "
-        f"{'; '.join(columns) or 'there is no electrodes.tsv or channels.tsv'}. Name "
-        "the column with regions in region_column, or read with region_column=None "
-        "and call set_regions."
+        f"{'; '.join(columns) or 'there is no electrodes.tsv or channels.tsv'}. "
+        f"{COLUMN_ADVICE}"
     )
 
 

@@ -34,7 +34,7 @@ def main(argv=None):
     try:
         return args.run(args)
     except (ImportError, OSError, TypeError, ValueError) as error:
-        sys.stderr.write(f"mne_funcmap: error: {error}\n")
+        sys.stderr.write(f"mne_funcmap: error: {_rephrase(error)}\n")
         return 2
 
 
@@ -108,6 +108,14 @@ def run_sys_info(args):
 
     sys_info()
     return 0
+
+
+def _rephrase(error):
+    """Return what an error says to those who call no functions."""
+    from .bids import COLUMN_ADVICE
+
+    advice = "Name the column with regions by --region-column."
+    return str(error).replace(COLUMN_ADVICE, advice)
 
 
 def _find(recordings, reconstruct, args):

@@ -27,7 +27,8 @@ class FittedRepr:
         tell(text, getattr(self, "verbose", None))
 
 
-# nested in others, or longer than a line, they are printed as scikit-learn's are
+# nested in others, or longer than a line, they are printed as scikit-learn's are; its
+# printer knows classes by their __repr__, and there is no public way to tell it of ours
 _EstimatorPrettyPrinter._dispatch[FittedRepr.__repr__] = (
     _EstimatorPrettyPrinter._pprint_estimator
 )

@@ -1,7 +1,8 @@
 """What users see while they wait: progress bars, and lines of the log."""
 
 import logging
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from functools import wraps
 from multiprocessing import current_process
 from numbers import Integral
@@ -14,6 +15,8 @@ from mne.utils import ProgressBar, logger, use_log_level
 VERBOSE_CONSTRAINT = ["boolean", str, Integral, None]
 DELAY = 2.0  # seconds that pass before there is a bar
 BAR = "{percentage:3.0f}%|{bar}| {desc} : {n:.0f}/{total_fmt} [{elapsed}]"
+
+_PHASE = ContextVar("phase", default="")
 
 
 class Progress:
@@ -33,7 +36,7 @@ class Progress:
     _outermost = None  # the one that may have a bar
 
     def __init__(self, title, total):
-        self.title = title
+        self.title = f"{_PHASE.get()}{title}"
         self.total = total
         self.done = 0.0
         self._bar = None
@@ -99,6 +102,22 @@ def track(items, title, total=None):
         for item in items:
             yield item
             progress.advance()
+
+
+@contextmanager
+def phase(name):
+    """Put a name before the titles of the progress bars of a phase of the training.
+
+    Parameters
+    ----------
+    name : str
+        The name of the phase.
+    """
+    token = _PHASE.set(f"{name}: ")
+    try:
+        yield
+    finally:
+        _PHASE.reset(token)
 
 
 def log_level(function):

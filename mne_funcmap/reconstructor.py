@@ -47,6 +47,7 @@ from .reconstruction.region_summary import summarize_regions
 from .reconstruction.settings import Settings
 from .reconstruction.studies import OF_CHANNELS, group_studies
 from .reconstruction.virtual import add_channels, find_centres, name_virtual
+from .recordings.advice import advise_rate
 from .recordings.channels import find_subjects, list_channels
 from .recordings.keeping import features_kept_meanwhile, open_file
 from .recordings.labelled import list_labelled, pick_labelled
@@ -578,6 +579,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         """Fit the identity, then the networks."""
         self._check_targets()
         self._check_net_params()
+        advise_rate(recordings)
         seed = draw_seed(self.random_state, self.device)
         groups = find_subjects(recordings)
         self._bank = FilterBank(self.sfreq_, self.n_times_)

@@ -17,6 +17,7 @@ import numpy as np
 from mne import BaseEpochs
 from mne.io import BaseRaw
 from mne.io.constants import FIFF
+from mne.utils import logger
 
 from .subjects import check_recording, describe, shorten_list
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .hints import Recording
+
+# types of channels that take part, unless picks says otherwise
+DATA_TYPES = ("seeg", "ecog", "dbs", "eeg")
 
 _PREFIX = "region/"
 
@@ -37,7 +41,9 @@ def set_regions(inst: Recording, regions: Mapping[str, str]) -> Recording:
         The recording. It is changed in place; its data are not loaded.
     regions : dict of {str: str}
         The region of each channel, ``{ch_name: region}``. Channels that are not named
-        keep the region they have.
+        keep the region they have. Channels of other types than sEEG, ECoG, DBS and EEG
+        may have one, which is logged, but take no part unless ``picks`` of an estimator
+        names them.
 
     Returns
     -------
@@ -104,6 +110,7 @@ def set_regions(inst: Recording, regions: Mapping[str, str]) -> Recording:
     }
     new = {name: str(region) for name, region in regions.items()}
     _write_labels(inst, _one_region_each(inst, kept) | new)
+    _tell_other_types(inst, new)
     return inst
 
 
@@ -286,6 +293,21 @@ def _check_regions(inst, regions):
                 f"The region of channel {name!r} is empty. Leave out channels without "
                 "a region."
             )
+
+
+def _tell_other_types(inst, ch_names):
+    """Log which channels take no part in spite of their region."""
+    types = dict(zip(inst.ch_names, inst.get_channel_types(), strict=True))
+    others = [
+        f"{name} ({types[name]})" for name in ch_names if types[name] not in DATA_TYPES
+    ]
+    if others:
+        logger.info(
+            f"{describe(None, inst)} has regions for channels that are not "
+            f"{', '.join(DATA_TYPES)}: {shorten_list(others)}. They take no part "
+            "unless picks names them. If they are electrodes, call "
+            "recording.set_channel_types."
+        )
 
 
 def _find_regions(inst):

@@ -186,6 +186,8 @@ def get_sessions(recordings: Recordings) -> np.ndarray:
     array(['ses-01', 'ses-02', 'ses-01', 'ses-02'], dtype='<U6')
     """
     recordings = check_recordings(recordings)
+    unnamed = [one for one in recordings if not _find_session(one)]
+    warn_unknown_subjects(unnamed)  # else a recording is always the first
     numbers, sessions = {}, []
     for subject, recording in zip(find_subjects(recordings), recordings, strict=True):
         numbers[subject] = numbers.get(subject, 0) + 1

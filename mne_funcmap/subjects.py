@@ -87,9 +87,12 @@ def shorten_list(items, n_shown=5):
 def check_recording(inst):
     """Raise TypeError unless it is a Raw or Epochs."""
     if not isinstance(inst, BaseRaw | BaseEpochs):
+        hint = "Read files first, as by mne.io.read_raw."
+        if isinstance(inst, list | tuple):
+            hint = "Give the recordings of a list one by one."
         raise TypeError(
             f"Expected a recording (mne.io.Raw or mne.Epochs), got {type(inst)}: "
-            f"{str(inst)[:80]!r}. Read files first, as by mne.io.read_raw."
+            f"{str(inst)[:80]!r}. {hint}"
         )
 
 

@@ -69,28 +69,34 @@ def sys_info(
         unicode=unicode,
         check_version=False,
     )
-    fid.write("\nFurther dependencies of mne_funcmap\n")
-    for name, text in _list_packages().items():
+    _write(fid, "Further dependencies of mne_funcmap", _list_packages())
+    _write(fid, "Devices", _list_devices())
+
+
+def _write(fid, title, items):
+    """Write a section."""
+    fid.write(f"\n{title}\n")
+    for name, text in items:
         fid.write(f"   {name:{WIDTH - 3}}{text}\n")
 
 
 def _list_packages():
-    """Return versions by name, and what torch computes on."""
-    found = dict(_describe_torch())
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
-def _describe_torch():
-    """Yield what torch is built for, and the devices that it finds."""
+    """Yield names and versions of packages."""
     import torch
 
     build = torch.version.cuda or torch.version.hip
     yield "torch", f"{torch.__version__} ({f'CUDA {build}' if build else 'CPU'} build)"
+    for name in PACKAGES:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            yield name, "not installed"
+
+
+def _list_devices():
+    """Yield what torch computes on beside the CPU."""
+    import torch
+
     for index in range(torch.cuda.device_count()):
         device = torch.cuda.get_device_properties(index)
         memory = device.total_memory / 2**30

@@ -100,7 +100,10 @@ def test_report_is_html(capsys):
 def test_unknown_column_of_bids(data_dir, tmp_path, capsys):
     arguments = ["--bids", str(data_dir / "dbs-ecog"), "--region-column", "nucleus"]
     assert cli.main(["demo", *arguments, "--out", str(tmp_path)]) == 2
-    assert "nucleus" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "nucleus" in error
+    assert error.endswith("Name the column with regions by --region-column.\n")
+    assert "region_column" not in error
 
 
 def test_unknown_model(capsys):

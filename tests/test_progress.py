@@ -129,11 +129,26 @@ def test_what_takes_long_has_bars(X, embedder, bars):
 
 
 def test_reconstructor_has_bars(X, bars):
-    rec = mf.MaskedRegionReconstructor("region", max_epochs=2).fit(X)
-    assert {"recordings", "epochs of training, at most"} <= set(bars)
+    X = [raw.crop(0, 6.0) for raw in X[:3]]
+    identity = mf.FunctionalEmbedder(duration=2.0, max_epochs=1)
+    params = {"max_epochs": 2, "identity_duration": 4.0}
+    rec = mf.MaskedRegionReconstructor(identity, **params).fit(X)
+    epochs = "epochs of training, at most"
+    assert list(dict.fromkeys(bars)) == [
+        "identity: recordings",
+        f"identity: {epochs}",
+        "identity: folds of training subjects",
+        "windows of recordings",
+        f"linear path: {epochs}",
+        "linear path: steps of learning to adapt",
+    ]
+    bars.clear()
+    params["architecture"] = "transformer"
+    mf.MaskedRegionReconstructor("region", **params).fit(X)
+    assert f"transformer: {epochs}" in bars
     bars.clear()
     rec.evaluate(X)
-    assert "recordings" in bars
+    assert bars[-1] == "recordings"
     bars.clear()
     rec.set_params(verbose=False).evaluate(X)
     assert bars == []

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 import mne
 import numpy as np
 import pytest
+from mne.utils import catch_logging
 
 from mne_funcmap.regions import (
     check_renamed,
@@ -442,6 +443,21 @@ def test_set_regions_bad_input(inst, regions, error, message):
 def test_not_a_recording(function, bad):
     with pytest.raises(TypeError, match="Expected a recording"):
         function(bad)
+
+
+def test_a_list_is_no_recording():
+    with pytest.raises(TypeError, match="Give the recordings of a list one by one"):
+        set_regions([make_raw()], REGIONS)
+
+
+def test_regions_of_channels_that_take_no_part():
+    raw = make_raw()
+    with catch_logging(verbose="INFO") as log:
+        set_regions(raw, REGIONS)
+        assert log.getvalue(close=False) == ""
+        set_regions(raw, {"EMG": "arm", "LA1": "GPi"})
+    assert "not seeg, ecog, dbs, eeg: EMG (emg). They take no part" in log.getvalue()
+    assert get_regions(raw)["EMG"] == "arm"
 
 
 def test_messages_name_the_recording(tmp_path):

@@ -337,3 +337,13 @@ def test_sessions_hold_out_all_of_a_session():
     X = mf.simulate_recordings(n_subjects=2, n_sessions=3, duration=2.0, sfreq=400.0)
     splits = list(LeaveOneGroupOut().split(X, groups=mf.get_sessions(X)))
     assert [test.tolist() for _, test in splits] == [[0, 3], [1, 4], [2, 5]]
+
+
+def test_sessions_of_unknown_subjects(X):
+    for raw in X:
+        raw.info["subject_info"] = None
+    with pytest.warns(RuntimeWarning, match="No subject id in 4 of 4"):
+        assert set(mf.get_sessions(X)) == {"recording 1"}
+    for raw in X:
+        raw.info["description"] = "ses-02"
+    assert set(mf.get_sessions(X)) == {"ses-02"}

@@ -15,6 +15,9 @@ def test_lists_versions_and_devices():
     assert "Platform" in lines
     assert lines["torch"].startswith(torch.__version__)
     assert lines["skorch"][0].isdigit()
+    order = ["mne_funcmap", "Platform", "torch", "skorch", "umap-learn"]
+    assert [name for name in lines if name in order] == order
+    assert text.getvalue().index("umap-learn") < text.getvalue().index("Devices")
 
 
 def test_devices(monkeypatch):

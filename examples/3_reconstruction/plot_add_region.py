@@ -69,7 +69,7 @@ print(added.ch_names[-1], mf.get_regions(added)[added.ch_names[-1]])
 
 virtual = added.copy().pick(["STN-virtual1"]).rename_channels({"STN-virtual1": "STN1"})
 fig = mf.viz.plot_reconstruction(
-    new[0], virtual, picks=["STN1"], start=12.0, duration=4.0
+    new[0], virtual, picks=["STN1"], start=12.0, duration=4.0, query="region"
 )
 
 # %%

@@ -12,7 +12,8 @@ from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 
 from ..fitted import FittedOnRecordings, tell_input
-from ..progress import verbose_method
+from ..progress import tell, verbose_method
+from ..recordings.advice import warn_unlabelled
 from ..recordings.channels import (
     check_all_named,
     check_recordings,
@@ -20,6 +21,7 @@ from ..recordings.channels import (
 )
 from ..recordings.measured import by_channel, collect_units
 from ..recordings.segments import open_segments
+from ..subjects import shorten_list
 from .metrics import balanced_accuracy
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class RegionClassifier(FittedOnRecordings, BaseEstimator):
     """
 
     normalize = False
+    positives = "region"
     _WITHOUT_REGIONS = ""  # what can be done then
 
     @verbose_method
@@ -50,7 +53,8 @@ class RegionClassifier(FittedOnRecordings, BaseEstimator):
         Parameters
         ----------
         X : list of mne.io.Raw | list of mne.Epochs
-            The recordings, with regions (see :func:`~mne_funcmap.set_regions`).
+            The recordings, with regions (see :func:`~mne_funcmap.set_regions`). If only
+            some have any, a warning names the others where regions are learned.
         y : None | list of dict | list of sequence
             Regions instead of the annotations: for each recording ``{ch_name: region}``
             or one region, or None, for each channel that takes part.
@@ -77,6 +81,8 @@ class RegionClassifier(FittedOnRecordings, BaseEstimator):
         self.classes_ = self._find_classes(source.channels)
         self.n_times_, self.sfreq_ = source.n_times, source.sfreq
         tell_input(self, recordings, source.channels)
+        if self.positives == "region":
+            warn_unlabelled(recordings, source.channels)
         self._learn(source)
         self._remember(recordings, source.channels, self._find_used(source.channels))
         self._tell_fitted(perf_counter() - begin)
@@ -151,7 +157,8 @@ class RegionClassifier(FittedOnRecordings, BaseEstimator):
         -------
         score : float
             The mean over regions of the share of their channels that are read right.
-            A region that was not there in training counts as missed.
+            A region that was not there in training counts as missed, and
+            ``verbose=True`` names it.
         """
         source = self._open(X, y)
         known = source.channels.has_region
@@ -162,7 +169,19 @@ class RegionClassifier(FittedOnRecordings, BaseEstimator):
             )
         predicted = self.classes_[self._predict(source).argmax(axis=1)]
         truth = source.channels.region[known].astype(str)
+        self._tell_unseen(truth)
         return balanced_accuracy(truth, predicted[known])
+
+    def _tell_unseen(self, regions):
+        """Log which regions count as missed, since they were not in training."""
+        unseen = np.setdiff1d(regions, self.classes_)
+        if len(unseen):
+            text = (
+                f"{type(self).__name__}: {np.isin(regions, unseen).sum()} of "
+                f"{len(regions)} channels of X are in regions that were not in "
+                f"training, and count as missed: {shorten_list(unseen, 20)}"
+            )
+            tell(text, getattr(self, "verbose", None))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -12,6 +12,7 @@ from ..baselines.interpolation import (
 )
 from ..baselines.reconstructors import MeanPrediction, PooledRidge, RecordingRidge
 from ..embedder import FunctionalEmbedder
+from ..identity.union import make_identity
 from ..reconstructor import MaskedRegionReconstructor
 from ..segment_embedder import SegmentEmbedder
 
@@ -116,9 +117,7 @@ def make_reconstructors(identities=None, random_state=0):
     if not hasattr(chosen, "items"):
         chosen = {identity: identity for identity in chosen}
     models = {
-        name: identity
-        if isinstance(identity, MaskedRegionReconstructor)
-        else MaskedRegionReconstructor(identity, random_state=random_state)
+        name: _make_reconstructor(name, identity, random_state)
         for name, identity in chosen.items()
     }
     if identities is None:
@@ -126,6 +125,19 @@ def make_reconstructors(identities=None, random_state=0):
             query="region", random_state=random_state
         )
     return models
+
+
+def _make_reconstructor(name, identity, random_state):
+    """Make one model, or say what is wrong with its identity."""
+    if isinstance(identity, MaskedRegionReconstructor):
+        return identity
+    if hasattr(identity, "evaluate"):
+        raise TypeError(
+            f"identities holds {name!r}, {str(identity)[:80]}, which is no identity "
+            f"but a model: give it as models={{{name!r}: ...}}."
+        )
+    make_identity(identity)
+    return MaskedRegionReconstructor(identity, random_state=random_state)
 
 
 def make_reconstruction_baselines():

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..progress import log_level, tell
+from ..recordings.advice import warn_unlabelled
 from ..recordings.channels import list_channels
 from .clusters import measure_clusters
 from .default_models import list_baselines, make_embedders
@@ -117,7 +118,7 @@ def compare_embedders(
     """
     if models is None:
         models = make_embedders(random_state)
-    check_models(models)
+    check_models(models, "predict")
     if baselines is None:
         baselines = list_baselines(models)
     frame = cross_val_regions(
@@ -170,11 +171,12 @@ def cross_val_regions(
         As by :func:`~mne_funcmap.compare_embedders`. What a model has no method for is
         missing, or nan where others have it.
     """
-    check_models(estimators)
+    check_models(estimators, "predict")
     if not estimators:
         raise ValueError("There is no model to score: models is an empty dict.")
     folds = make_folds(X, y=y, groups=groups, cv=cv, memory=memory)
     channels = list_channels(folds.recordings, picks=picks, y=y)
+    warn_unlabelled(folds.recordings, channels)
     tasks = [
         (estimators[name], *split) for name in estimators for split in folds.splits
     ]

@@ -15,6 +15,7 @@ from sklearn.model_selection import GroupKFold, check_cv
 
 from .. import __version__
 from ..progress import track
+from ..recordings.advice import told_before
 from ..recordings.channels import check_recordings
 from ..recordings.keeping import (
     features_kept,
@@ -24,6 +25,8 @@ from ..recordings.keeping import (
 )
 from ..subjects import get_subjects
 from ..training.parts import as_part
+
+NEEDLESS = ("verbose", "memory", "checkpoint_dir", "n_jobs")  # to know what was trained
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,8 @@ class Folds:
         fitted : estimator
             The copy.
         """
-        return self.remember(_fit)(estimator, *self.take(train), self.get_key(train))
+        key = self.get_key(train, estimator)
+        return self.remember(_fit)(estimator, *self.take(train), key)
 
     def remember(self, function):
         """Return a function that looks up what it has computed before.
@@ -120,26 +124,39 @@ class Folds:
         Parameters
         ----------
         function : callable
-            Its argument ``recordings`` is not looked at, since a key stands for it.
+            Its arguments ``estimator`` and ``recordings`` are not looked at, since a
+            key stands for them.
 
         Returns
         -------
         function : callable
             The same, but for the time it takes.
         """
-        return self.memory.cache(function, ignore=["recordings"])
+        return self.memory.cache(function, ignore=["estimator", "recordings"])
 
-    def get_key(self, rows):
-        """Return what a result depends on beside its estimator and regions."""
-        found = [self.keys[row] for row in rows] if self.keys else []
-        return [__version__, torch.__version__, *found]
+    def get_key(self, rows, estimator):
+        """Return what a result depends on beside regions."""
+        if not self.keys:  # nothing is kept
+            return []
+        found = [self.keys[row] for row in rows]
+        return [__version__, torch.__version__, *found, _drop_needless(estimator)]
+
+
+def _drop_needless(estimator):
+    """Return a copy of an estimator without parameters that change no result."""
+    needless = {
+        name: None
+        for name in estimator.get_params()
+        if name.rpartition("__")[2] in NEEDLESS
+    }
+    return clone(estimator).set_params(**needless)
 
 
 def _run(folds, features, signals, function, task):
     """Compute something for a task; features of recordings are computed only once."""
     # a temporary folder is not there on the other machines of a cluster
     features = features if os.path.isdir(features) else None
-    with features_kept(features, folds.recordings, signals):
+    with features_kept(features, folds.recordings, signals), told_before():
         return function(folds, *task)
 
 
@@ -239,18 +256,20 @@ def _run_in_threads(function, *task):
 
 
 def _fit(estimator, recordings, y, key):
-    """Train a copy of an estimator; the key is what a memory knows recordings by."""
+    """Train a copy of an estimator; the key is what a memory knows it by."""
     with as_part():
         return clone(estimator).fit(recordings, y)
 
 
-def check_models(models):
-    """Raise unless models have names.
+def check_models(models, method):
+    """Raise unless models have names, and are estimators that can be scored.
 
     Parameters
     ----------
     models : dict of str to estimator
         Name and unfitted estimator.
+    method : str
+        What they need beside ``fit``.
 
     Raises
     ------
@@ -262,3 +281,11 @@ def check_models(models):
             "models must be a dict of name to unfitted estimator, got "
             f"{type(models)}: give {{'name': estimator}}."
         )
+    for name, model in models.items():
+        needed = ("fit", method, "get_params")
+        if isinstance(model, type) or not all(hasattr(model, one) for one in needed):
+            raise TypeError(
+                f"Model {name!r} must be an unfitted estimator of recordings, an "
+                f"object with fit and {method}, got {str(model)[:80]!r} of "
+                f"{type(model)}."
+            )

@@ -11,6 +11,7 @@ from mne.utils import logger
 from sklearn.base import clone
 
 from ..progress import log_level, tell
+from ..recordings.advice import advise_rate
 from ..recordings.channels import crop_copy
 from ..subjects import get_subject
 from ..training.parts import as_part
@@ -109,6 +110,8 @@ def compare_identities(
 
     Raises
     ------
+    TypeError
+        If an identity or a model is something else.
     ValueError
         If a model that was asked for does not apply, or a recording is too short.
 
@@ -134,7 +137,7 @@ def compare_identities(
     """
     asked = make_reconstructors(identities, random_state)
     if models is not None:
-        check_models(models)
+        check_models(models, "evaluate")
     asked |= make_reconstruction_baselines() if models is None else models
     optional = [] if identities is not None else list(make_reconstructors())
     optional += list(make_reconstruction_baselines()) if models is None else []
@@ -208,7 +211,7 @@ def cross_val_reconstruct(
     ValueError
         If no model applies, or one does not that is not optional.
     """
-    check_models(estimators)
+    check_models(estimators, "evaluate")
     if not estimators:
         raise ValueError("There is no model to score: identities and models are empty.")
     folds = make_folds(X, groups=groups, cv=cv, memory=memory)
@@ -218,6 +221,7 @@ def cross_val_reconstruct(
         for name in estimators
         for split in folds.splits
     ]
+    advise_rate(folds.recordings)
     tell(folds.describe(len(estimators)), verbose)
     results = folds.run(_score_fold, tasks, n_jobs=n_jobs, title="models x folds")
     left_out = {
@@ -342,7 +346,7 @@ def _score_fold(folds, name, estimator, train, test, seconds, bands, is_optional
     """Train a model and score it on the recordings held out; or say why not."""
     score = folds.remember(_score_split)
     recordings = (folds.take(train)[0], folds.take(test)[0])
-    key = (folds.get_key(train), folds.get_key(test))
+    key = (folds.get_key(train, estimator), folds.get_key(test, estimator))
     try:
         return score(name, estimator, recordings, seconds, bands, key)
     except ValueError as error:

@@ -55,7 +55,7 @@ def cross_fit(identity, X, groups, pieces, owner, picks=None):
         return identities
     crossed = list(identities)
     splits = list(GroupKFold(min(N_FOLDS, n_groups)).split(X, groups=groups))
-    for train, test in track(splits, "identities of training channels, folds"):
+    for train, test in track(splits, "folds of training subjects"):
         part = clone(identity).fit([X[index] for index in train])
         known = np.flatnonzero(np.isin(owner, train))
         found = part.transform([pieces[index] for index in known])

@@ -2,8 +2,11 @@
 
 import numpy as np
 
+from ..progress import phase
 from ..recordings.channels import subjects_known
 from .cross_fitting import check_identities, cross_fit
+
+PHASE = "identity"
 
 
 class ScaledIdentity:
@@ -33,7 +36,7 @@ class ScaledIdentity:
         recordings : list of mne.io.Raw | list of mne.Epochs
             The training recordings.
         """
-        with subjects_known():
+        with subjects_known(), phase(PHASE):
             # frozen ones need a y
             found = self.identity.fit(recordings, None).transform(recordings)
         check_identities(found, recordings, self.picks)
@@ -52,7 +55,7 @@ class ScaledIdentity:
         identities : list of ndarray of float32, shape (n_channels, n_components)
             One item for each piece.
         """
-        with subjects_known():
+        with subjects_known(), phase(PHASE):
             found = cross_fit(
                 self.identity, recordings, groups, pieces, owner, self.picks
             )
@@ -72,7 +75,7 @@ class ScaledIdentity:
         identities : list of ndarray of float32, shape (n_channels, n_components)
             One item for each recording.
         """
-        with subjects_known():
+        with subjects_known(), phase(PHASE):
             found = self.identity.transform(recordings)
         check_identities(found, recordings, self.picks, len(self.mean))
         return [self._apply(values) for values in found]

@@ -112,7 +112,9 @@ class Cohort:
                 bank=self.bank,
                 store=self.store,
             )
-            for index, recording in enumerate(track(self.recordings, "recordings"))
+            for index, recording in enumerate(
+                track(self.recordings, "windows of recordings")
+            )
         ]
         studies, windows = map(list, zip(*found, strict=True))
         return studies, windows

@@ -9,6 +9,7 @@ from mne.utils import logger
 from skorch.callbacks import EarlyStopping, GradientNormClipping, LRScheduler
 
 from ..nets.mixing import FilterBank, LinearPath
+from ..progress import phase
 from ..training.checkpoints import check_interrupted
 from ..training.net import TrainingNet
 from ..training.runtime import check_trained, seeded_torch
@@ -18,6 +19,7 @@ from .settings import Settings
 from .studies import join_study
 from .withholding import WithheldBatches, WithheldScore
 
+PHASE = "linear path"
 MAX_TARGETS, MAX_SOURCES = 4, 24  # that tell how a recording adapts
 
 
@@ -94,7 +96,7 @@ class LinearFit:
             "checkpoint": settings.checkpoints.get_file(name),
             "verbose": 0,
         }
-        with seeded_torch(settings.seed):
+        with seeded_torch(settings.seed), phase(PHASE):
             net = TrainingNet(**params | settings.net_params).initialize()
             try:
                 net.partial_fit(regions)
@@ -168,13 +170,14 @@ class LinearFit:
 
         if cases:
             in_memory = isinstance(studies[0].parts[0][0], torch.Tensor)
-            learn_prior(
-                prior,
-                cache(find_case) if in_memory else find_case,
-                len(cases),
-                centre=net.module_.bank.centre,
-                seed=self.settings.seed,
-            )
+            with phase(PHASE):
+                learn_prior(
+                    prior,
+                    cache(find_case) if in_memory else find_case,
+                    len(cases),
+                    centre=net.module_.bank.centre,
+                    seed=self.settings.seed,
+                )
         return prior
 
     def _make_bank(self):

@@ -105,6 +105,7 @@ class RegionReconstructor(FittedOnRecordings, BaseEstimator):
         channels = list_channels(recordings, picks=self.picks)
         tell_input(self, given, channels)
         self.regions_ = find_training_regions(channels)
+        check_all_labelled(recordings, channels)
         self.n_times_, self.sfreq_ = find_segment_length(
             recordings, self.window, None, param="window"
         )

@@ -10,6 +10,7 @@ from torch.nn.functional import pad
 from torch.utils.data import Dataset, RandomSampler
 
 from ..nets.reconstruction import WindowLoss
+from ..progress import phase
 from ..training.checkpoints import check_interrupted
 from ..training.net import TrainingNet
 from ..training.runtime import check_trained, seeded_torch
@@ -202,7 +203,7 @@ def train_transformer(module, params, train, valid, settings, name="transformer"
         "checkpoint": settings.checkpoints.get_file(name),
         "verbose": 0,
     }
-    with seeded_torch(settings.seed):
+    with seeded_torch(settings.seed), phase("transformer"):
         net = TrainingNet(**params | settings.net_params).initialize()
         net.partial_fit(train)
     check_interrupted(net)

@@ -13,10 +13,8 @@ import numpy as np
 from mne import BaseEpochs
 from mne.io import BaseRaw
 
-from ..regions import check_renamed, get_regions
+from ..regions import DATA_TYPES, check_renamed, get_regions
 from ..subjects import describe, get_subject, shorten_list
-
-DATA_TYPES = ("seeg", "ecog", "dbs", "eeg")
 
 
 @dataclass(frozen=True)

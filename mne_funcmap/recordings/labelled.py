@@ -149,7 +149,7 @@ def check_all_labelled(recordings, channels):
     if missing:
         raise ValueError(
             f"No good channel of {shorten_list(missing)} has a region. Call "
-            "set_regions on it, or give y."
+            "set_regions on it, give y, or leave it out."
         )
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from mne import BaseEpochs
 from scipy import ndimage
 
+from ..regions import DATA_TYPES
 from ..subjects import shorten_list
-from .channels import DATA_TYPES
 
 FLAT_DURATION = 0.5  # seconds without any change, which no electrode records
 LARGEST = 1e18  # volts; beyond, squares overflow single precision

@@ -15,6 +15,7 @@ from ..evaluation.identities import ADAPTED, SECONDS, compare_identities, split_
 from ..evaluation.permutation import permutation_test
 from ..preprocessing import RecordingPreprocessor
 from ..reconstruction.band_measures import BANDS
+from ..recordings.advice import told_before
 from ..recordings.channels import check_recordings, find_subjects, list_channels
 from ..regions import get_regions
 from ..splits import get_sessions
@@ -141,13 +142,14 @@ def collect_findings(
     permutation = None
     if n_permutations:
         first = next(iter(models))
-        score, permuted, p_value = permutation_test(
-            models[first],
-            recordings,
-            n_permutations=n_permutations,
-            random_state=random_state,
-            **options,
-        )
+        with told_before():
+            score, permuted, p_value = permutation_test(
+                models[first],
+                recordings,
+                n_permutations=n_permutations,
+                random_state=random_state,
+                **options,
+            )
         permutation = {"model": first, "score": score, "p_value": p_value}
         permutation["permuted"] = permuted
     reconstruction = "It was not asked for."

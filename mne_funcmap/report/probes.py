@@ -6,6 +6,7 @@ import pandas as pd
 from .. import probes
 from ..evaluation.default_models import make_embedders
 from ..probes.embeddings import make_transformers
+from ..recordings.advice import told_before
 from ..recordings.channels import list_channels
 
 SUBJECT_SHARES = (0.25, 0.5, 0.75)
@@ -26,6 +27,7 @@ PROBES = {
 DEFAULT_PROBES = ("subject",)
 
 
+@told_before()  # by the comparison of embedders, which comes first
 def answer_probes(asked, recordings, *, random_state=0, **options):
     """Answer questions about recordings.
 

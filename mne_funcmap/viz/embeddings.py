@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..evaluation.clusters import list_components
+from ..subjects import shorten_list
 from .categories import (
     MARKERS,
     are_many,
@@ -160,9 +161,17 @@ def _find_held_out(frame, held_out):
         held_out = [held_out]
     missing = sorted(set(held_out) - set(frame["subject"]))
     if missing:
+        found = sorted(set(frame["subject"]))
+        hint = ""
+        if any(str(subject).startswith("recording ") for subject in found):
+            hint = (
+                " Recordings without a subject id go by their number: set "
+                "recording.info['subject_info'] = {'his_id': 'sub-01'} on each, and "
+                "embed them again."
+            )
         raise ValueError(
             f"No rows of the subjects {missing}, which are held out: there are "
-            f"{sorted(set(frame['subject']))}."
+            f"{shorten_list(found, 20)}.{hint}"
         )
     return frame["subject"].isin(held_out).to_numpy()
 

@@ -13,6 +13,7 @@ from .style import COLUMN, FONT, PAGE, finish, hide_spines, open_panels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Literal
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 COLORS = ("#555555", "#D55E00")
 LABELS = ("recorded", "predicted")
+UNCERTAIN = {"channel": "", "region": " (amplitude not calibrated)"}  # by query
 MICRO = 1e6
 MAX_IN_ROW = 3
 WINDOW = 2.0  # seconds of a piece whose spectrum is computed
@@ -33,6 +35,7 @@ def plot_reconstruction(
     start: float = 0.0,
     duration: float = 3.0,
     r: Mapping[str, float] | None = None,
+    query: Literal["channel", "region"] = "channel",
     title: str | None = None,
     axes: Axes | Sequence[Axes] | None = None,
     show: bool = True,
@@ -51,6 +54,10 @@ def plot_reconstruction(
         Seconds that are shown.
     r : dict of str to float | None
         Correlation of each channel over all that was scored, to be written beside it.
+    query : "channel" | "region"
+        The ``query`` of the reconstructor. With "region", as by ``add_region``, the
+        amplitude of a prediction is that of its region in training, not of the channel:
+        the legend says that it is not calibrated.
     title : str | None
         The title.
     axes : matplotlib.axes.Axes | sequence of matplotlib.axes.Axes | None
@@ -89,13 +96,16 @@ def plot_reconstruction(
     unscored = [] if r is None else [ch_name for ch_name in picks if ch_name not in r]
     if unscored:
         raise ValueError(f"r has no values for {unscored}, only for {list(r)}.")
+    if query not in UNCERTAIN:
+        raise ValueError(f"query must be one of {list(UNCERTAIN)}, got {query!r}.")
+    labels = (LABELS[0], LABELS[1] + UNCERTAIN[query])
     height = 0.8 + 0.8 * len(picks)
     panels = open_panels(axes, len(picks), 1, PAGE, height, sharex=True)
     span = slice(*(int(round(at * sfreq)) for at in (start, start + duration)))
     times = recording.times[span]
     for ax, ch_name in zip(panels, picks, strict=True):
         for inst, color, label in zip(
-            (recording, predicted), COLORS, LABELS, strict=True
+            (recording, predicted), COLORS, labels, strict=True
         ):
             signal = inst.get_data(picks=[ch_name])[0, span]
             signal = MICRO * (signal - np.mean(signal))

@@ -45,6 +45,14 @@ class Counting(BaseEstimator):
         return hasattr(self, "is_fitted_")
 
 
+class Chatty(Counting):
+    """Holds an estimator that has a log level."""
+
+    def __init__(self, inner=None, answer="A"):
+        self.inner = inner
+        self.answer = answer
+
+
 @pytest.fixture(autouse=True)
 def no_fits():
     FITS.clear()
@@ -100,6 +108,16 @@ def test_a_further_model_alone_is_trained(folder):
     assert count_fits(X, folder, Counting("A")) == 4
     assert count_fits(X, folder, Counting("B")) == 4
     assert count_fits(X, folder, Counting("A")) == 0
+
+
+def test_what_changes_no_result_trains_nothing(folder):
+    X = make_recordings()
+    numbers = [
+        count_fits(X, folder, Chatty(mf.FunctionalEmbedder(n, verbose=verbose)))
+        for n in (1, 2)
+        for verbose in (None, True, False)
+    ]
+    assert numbers == [4, 0, 0] * 2
 
 
 def change_sample(raw):

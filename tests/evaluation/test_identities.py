@@ -7,7 +7,11 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
 import mne_funcmap as mf
-from mne_funcmap.baselines import MeanPrediction, SplineInterpolation
+from mne_funcmap.baselines import (
+    MeanPrediction,
+    RecordingRidge,
+    SplineInterpolation,
+)
 from mne_funcmap.evaluation import identities
 from mne_funcmap.evaluation.identities import (
     cross_val_reconstruct,
@@ -128,6 +132,31 @@ def test_default_models_that_do_not_apply_are_left_out(X, small_models, monkeypa
 def test_identities_are_a_list():
     with pytest.raises(TypeError, match=r"got the string 'none': give \['none'\]"):
         mf.compare_identities([], "none")
+
+
+@pytest.mark.parametrize(
+    ("identity", "error", "match"),
+    [
+        (
+            RecordingRidge(),
+            TypeError,
+            r"'a', RecordingRidge\(\), .* models=\{'a': \.{3}",
+        ),
+        ("ridge", ValueError, "identity='ridge' is unknown"),
+        (None, TypeError, "a transformer with fit"),
+    ],
+)
+def test_what_is_no_identity(identity, error, match):
+    with pytest.raises(error, match=match):
+        mf.compare_identities([], {"a": identity})
+
+
+@pytest.mark.parametrize(
+    "model", ["ridge", RecordingRidge, mf.FunctionalEmbedder(), "none", None]
+)
+def test_what_is_no_model(model):
+    with pytest.raises(TypeError, match="'a' must be .* with fit and evaluate, got"):
+        mf.compare_identities([], [], models={"a": model})
 
 
 # Cross-validation

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from sklearn.model_selection import GroupKFold
 from skorch.callbacks import Callback
 
 import mne_funcmap as mf
@@ -329,7 +330,7 @@ def test_ctrl_c_ends_a_comparison(X):
     emb = mf.FunctionalEmbedder(4, duration=2.0, max_epochs=4)
     emb.set_params(callbacks=[("at", At(3, interrupt))])
     with pytest.raises(KeyboardInterrupt):
-        mf.compare_embedders(X, {"own": emb})
+        mf.compare_embedders(X, {"own": emb}, cv=GroupKFold(2))
 
 
 def test_ctrl_c_ends_a_reconstructor_with_its_identity(X):

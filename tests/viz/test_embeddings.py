@@ -144,6 +144,9 @@ def test_bad_input(make_frame, plt):
         mf.plot_embedding(frame.to_numpy(), show=False)
     with pytest.raises(ValueError, match="subjects \\['sub-9'\\]"):
         mf.plot_embedding(frame, held_out=["sub-9"], show=False)
+    unknown = frame.assign(subject="recording 0")
+    with pytest.raises(ValueError, match=r"\['sub-01'\].* recording 0.*'his_id'"):
+        mf.plot_embedding(unknown, held_out=["sub-01"], show=False)
     with pytest.raises(ValueError, match="2 for ellipses"):
         mf.plot_embedding(frame, n_dims=3, ellipses=True, show=False)
     with pytest.raises(ValueError, match="projection='3d'"):

@@ -46,6 +46,14 @@ def test_reconstruction_beyond_the_end(X):
     assert fig.axes[0].get_ylabel() == "A1"
 
 
+def test_what_is_asked_for_by_region_is_not_calibrated(halved, list_legend):
+    options = {"picks": ["A1"], "show": False}
+    fig = mf.viz.plot_reconstruction(*halved, query="region", **options)
+    assert list_legend(fig) == ["recorded", "predicted (amplitude not calibrated)"]
+    with pytest.raises(ValueError, match="query must be one of .* got 'area'"):
+        mf.viz.plot_reconstruction(*halved, query="area", **options)
+
+
 @pytest.mark.parametrize("picks", [["B1"], ["C1", "A1"]])
 def test_spectra(halved, picks, list_legend):
     fig = mf.viz.plot_spectra(*halved, picks=picks, fmin=2.0, fmax=30.0, show=False)
