@@ -10,7 +10,7 @@ from .style import LETTER, LINE, add_legend, measure_width, reserve_below
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 UNKNOWN, UNKNOWN_COLOR = "unknown", "#999999"
 MARKERS = "oXs^DvP<>*"
-MAX_NAME, MAX_LABEL = 48, 32  # letters of a name in a legend, and beside an axis
+MAX_NAME, MAX_LABEL = 44, 32  # letters of a name in a legend, and beside an axis
 MARGIN = 0.9  # inches of a legend that names of axes take
 BESIDE = 24  # letters of names of a legend that stands beside axes
 GAP = 6  # letters that a marker and what lies between columns take

@@ -189,7 +189,7 @@ def _choose_shapes(frame, marker):
 
 def _list_shapes(marker, shapes):
     """Return the entries of a legend that explain markers."""
-    if list(shapes) == [""]:
+    if len(shapes) < 2:
         return []
     title = [make_handle("", marker=""), make_handle(marker, marker="")]
     return title + [make_handle(name, marker=m) for name, (m, _) in shapes.items()]

@@ -124,27 +124,29 @@ def _measure(axes, labels):
 
 def _find_places(axes, labels, at, points):
     """Return a place near each point, (n_numbers, 2), where a number hides little."""
+    from scipy.spatial import cKDTree
+
     at, points = axes.transData.transform(at), axes.transData.transform(points)
     sizes, box = _measure(axes, labels), axes.get_window_extent()
-    free, places = points, np.empty_like(at)
-    around = _list_steps() * sizes[0, 1]
+    around, places, lines = _list_steps() * sizes[0, 1], np.empty_like(at), at[:0]
+    margin = sizes.max(axis=0) / 2 + 2
+    tree = cKDTree(points / margin)
     # from the rim inwards: the way out is not blocked
     order = np.argsort(-np.linalg.norm(at - at.mean(axis=0), axis=1), kind="stable")
     for done, i in enumerate(order):
-        tried = at[i] + around
-        before = order[:done]
-        room = (sizes[i] + sizes[before]) / 2
-        line = at[i] + AT_LINE[:, None, None] * (tried - at[i])
-        cost = np.linalg.norm(around, axis=1) / sizes[i, 1]
-        cost += HIDDEN * _count_inside(tried, free, sizes[i] / 2 + 2)
-        cost += OVERLAP * _count_inside(tried, places[before], room)
+        tried, before = at[i] + around, order[:done]
+        line = at[i] + AT_LINE[:, None, None] * around
+        hidden = tree.query_ball_point(tried / margin, 1, p=np.inf, return_length=True)
+        hidden = hidden + _count_inside(tried, lines, margin)
+        overlaps = _count_inside(tried, places[before], (sizes[i] + sizes[before]) / 2)
         for part in line:
-            cost += OVERLAP * _count_inside(part, places[before], sizes[before] / 2)
+            overlaps += _count_inside(part, places[before], sizes[before] / 2)
         outside = (tried < box.min + sizes[i] / 2) | (tried > box.max - sizes[i] / 2)
-        cost += OVERLAP * outside.any(axis=1)
-        best = np.argmin(cost)
+        overlaps += outside.any(axis=1)
+        length = np.linalg.norm(around, axis=1) / sizes[i, 1]
+        best = np.argmin(length + HIDDEN * hidden + OVERLAP * overlaps)
         places[i] = tried[best]
-        free = np.concatenate([free, line[:, best]])
+        lines = np.concatenate([lines, line[:, best]])
     return axes.transData.inverted().transform(places)
 
 
