@@ -18,6 +18,8 @@ beside a plain baseline and chance.
 # own are read by MNE-Python, or all at once by
 # :func:`mne_funcmap.read_recordings_bids`.
 
+from importlib.util import find_spec
+
 import mne
 from sklearn.model_selection import GroupKFold
 
@@ -52,6 +54,13 @@ print(mf.get_subjects(X))
 train, held_out = X[:-1], X[-1:]
 embedder = mf.FunctionalEmbedder(random_state=0).fit(train)
 embedder.to_frame(held_out).round(2).iloc[:5, :8]
+
+# %%
+# How long to train is found first, with part of the training patients held out: up to
+# the last epoch whose score on these does not fall behind the best. The network is then
+# trained on all of them for as many epochs.
+
+fig = mf.viz.plot_history(embedder)
 
 # %%
 # Reading the regions of another one
@@ -91,13 +100,31 @@ fig = mf.viz.plot_confusion(frame[frame["model"] == "embedding"])
 # The embedding
 # -------------
 # Channels of all patients in one plane. Colours are regions, markers patients, and
-# those of the last patient, who was not trained on, have a dark rim. If they lie among
-# the others of their colour, the embedding is common to all of them.
+# those of the last patient, who was not trained on, have a dark rim. An ellipse is
+# drawn two standard deviations around the mean of its region. If the channels of the
+# last patient lie among the others of their colour, the embedding is common to all.
 
-fig = mf.plot_embedding(embedder.to_frame(X), held_out=["sub-06"])
+table = embedder.to_frame(X)
+fig = mf.plot_embedding(table, held_out=["sub-06"], ellipses=True)
+
+# %%
+# A plane shows some of the distances between channels. Those of the mean embeddings of
+# regions, in all dimensions, with the tree that joins the nearest first: the two
+# regions with beta bursts are alike.
+
+fig = mf.viz.plot_region_distances(table)
+
+# %%
+# UMAP, or else t-SNE, shows which channels are neighbours in all dimensions, where
+# principal components put one group behind another. How far groups are apart, and how
+# large they are, means nothing in it: take it for a look, and measure in the embedding.
+
+has_umap = find_spec("umap") is not None  # pip install "mne-funcmap[umap]"
+method = "umap" if has_umap else "tsne"
+fig = mf.plot_embedding(table, method=method, held_out=["sub-06"])
 
 # %%
 # From here, :ref:`plot-what-is-held-out` tells what such scores mean, and
 # :ref:`plot-cross-validate` how to use scikit-learn's tools.
 
-# sphinx_gallery_thumbnail_number = 3
+# sphinx_gallery_thumbnail_number = 4

@@ -58,6 +58,12 @@ axes[0].get_legend().remove()
 plt.show()
 
 # %%
+# Without labels, the variance is spread over more dimensions, and groups that lie upon
+# each other in the plane may be apart in the third one:
+
+fig = mf.viz.plot_embedding(table, n_dims=3)
+
+# %%
 # How much is in it
 # -----------------
 # Let patients be held out. The network learns without labels from the others; the

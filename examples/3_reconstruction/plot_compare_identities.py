@@ -65,7 +65,7 @@ summary[columns].round(2)
 
 # %%
 # Models with ``adapted`` to their name are the same ones after they have adapted to the
-# ten seconds. ``difference`` is that of r to the best plain baseline, on the same
+# ten seconds. ``difference`` is that of r to the best of the baselines, on the same
 # patients; where its interval holds 0, these four patients do not tell which is better.
 # Once adapted, identities hardly matter here: ten seconds in which all channels are
 # recorded tell more of them than any identity.

@@ -13,13 +13,12 @@ from .categories import (
     UNKNOWN_COLOR,
     encode,
     explain_colors,
-    list_numbers,
     make_palette,
     measure_legend,
     shade_rows,
-    write_numbers,
 )
-from .style import PAGE, add_bar, check_columns, finish, measure_width, open_axes
+from .numbers import write_numbers
+from .style import FONT, PAGE, add_bar, check_columns, finish, measure_width, open_axes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
 
 
 MM = 1000.0
+HEIGHT = 5.2  # inches of the views of a new figure
+SPACE = 6.0  # mm between views
+ARRANGEMENTS = [[*"lyrz"]], [[*"lr"], [*"yz"]]  # from left, front, right, above
 SOURCE = "FunctionalEmbedder.to_frame or MaskedRegionReconstructor.evaluate"
 
 
@@ -88,22 +90,25 @@ def plot_brain(
     """
     points = _locate(check_recordings(X), frame, column)
     _import_glass_brain()
-    label, width, many = label or column, measure_width(axes), {}
+    label, width = label or column, measure_width(axes)
+    values, palette = {}, {}
     if frame[column].dtype.kind in "fiub":
-        axes = open_axes(axes, PAGE, 1.7)
+        axes = open_axes(axes, PAGE, HEIGHT)
         shades = _shade_numbers(axes, frame[column].to_numpy(float), label, cmap)
     else:
         values = encode(frame, column)
         palette = make_palette(values)
         legend = measure_legend(palette, width)
-        axes = open_axes(axes, PAGE, 1.8 + legend.height)
+        axes = open_axes(axes, PAGE, HEIGHT + legend.height)
         shades = shade_rows(values, palette)
         explain_colors(axes, label, palette, below=legend)
-        many = {number: values[name] for name, number in list_numbers(values).items()}
     display = _draw_views(axes, points, shades, min(1, width / PAGE) ** 2)
     for side in "lr":
         is_seen = points[:, 0] <= 0 if side == "l" else points[:, 0] >= 0
-        _number(display.axes[side].ax, {n: rows[is_seen] for n, rows in many.items()})
+        view = display.axes[side].ax
+        of_side = {name: rows[is_seen] for name, rows in values.items()}
+        seen = np.asarray(view.collections[-1].get_offsets())
+        write_numbers(view, seen, of_side, palette)
     return finish([axes], show)
 
 
@@ -113,32 +118,65 @@ def _draw_views(axes, points, shades, scale):
     views = {"display_mode": "lyrz", "annotate": False}
     display = plot_glass_brain(None, axes=axes, figure=axes.figure, **views)
     display.annotate(size=8)
-    _follow(axes, display)
-    size = scale * float(np.clip(6000 / len(points), 8, 30))
+    for side in "lr":
+        view = display.axes[side].ax
+        view.text(0, 0.95, side.upper(), transform=view.transAxes, fontsize=FONT)
+    _arrange(axes, {side: view.ax for side, view in display.axes.items()})
+    size = scale * float(np.clip(8000 / len(points), 10, 36))
     rim = {"edgecolors": "white", "linewidths": 0.3}
     display.add_markers(points, marker_color=shades, marker_size=size, **rim)
     return display
 
 
-def _number(axes, values):
-    """Write the number of each value near the middle of its markers in a view."""
-    places = np.asarray(axes.collections[-1].get_offsets())
-    seen = {number: rows for number, rows in values.items() if rows.any()}
-    middles = {number: np.median(places[rows], axis=0) for number, rows in seen.items()}
-    write_numbers(axes, middles)
+def _arrange(axes, views):
+    """Keep the views in their axes, which a layout may move later, at one scale."""
+    sizes = {
+        side: np.array([np.ptp(view.get_xlim()), np.ptp(view.get_ylim())])
+        for side, view in views.items()
+    }
+    from matplotlib.transforms import Bbox
+
+    for side, view in views.items():
+
+        def place(view, renderer, side=side):
+            frame, figure = axes.get_position(), axes.figure.get_size_inches()
+            scale, middles = _fit(sizes, frame.size * figure)
+            corner = frame.min + (middles[side] - scale * sizes[side] / 2) / figure
+            return Bbox.from_bounds(*corner, *(scale * sizes[side] / figure))
+
+        view.set_axes_locator(place)
 
 
-def _follow(axes, display):
-    """Let the views keep to their axes, which a layout may move later."""
-    for view in display.axes.values():
-        locate = view.ax.get_axes_locator()
+def _fit(sizes, room):
+    """Fit views into some room, in a row or in two, as large as can be.
 
-        def place(ax, renderer, locate=locate):
-            display.rect = tuple(axes.get_position().extents)
-            return locate(ax, renderer)
+    Parameters
+    ----------
+    sizes : dict of str to ndarray, shape (2,)
+        Width and height of each view.
+    room : ndarray, shape (2,)
+        Width and height that there are.
 
-        view.ax.set_axes_locator(place)
-        view.ax.set_anchor("S")  # near the legend
+    Returns
+    -------
+    scale : float
+        By which sizes are multiplied.
+    middles : dict of str to ndarray, shape (2,)
+        Where the views are.
+    """
+    fits = []
+    for rows in ARRANGEMENTS:
+        cells = np.array([[sizes[side] + SPACE for side in row] for row in rows])
+        across, up = cells[..., 0].max(axis=0), cells[..., 1].max(axis=1)
+        scale = min(room / (across.sum(), up.sum()))
+        x = np.cumsum(across) - across / 2 + (room[0] / scale - across.sum()) / 2
+        y = up.sum() - np.cumsum(up) + up / 2  # at the bottom, near a legend
+        middles = {
+            side: scale * np.array([x[column], y[row]])
+            for (row, column), side in np.ndenumerate(rows)
+        }
+        fits.append((scale, middles))
+    return max(fits, key=lambda fit: fit[0])
 
 
 def _import_glass_brain():

@@ -4,15 +4,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .style import FONT, LETTER, LINE, add_legend
+from .style import LETTER, LINE, add_legend, measure_width, reserve_below
 
 # Okabe & Ito (2008): told apart with every kind of colour vision
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 UNKNOWN, UNKNOWN_COLOR = "unknown", "#999999"
 MARKERS = "oXs^DvP<>*"
-MAX_NAME, MAX_LABEL = 48, 32  # letters of a name in a legend, and beside an axis
+MAX_NAME, MAX_LABEL = 44, 32  # letters of a name in a legend, and beside an axis
+MARGIN = 0.9  # inches of a legend that names of axes take
+BESIDE = 24  # letters of names of a legend that stands beside axes
 GAP = 6  # letters that a marker and what lies between columns take
-MAX_ROWS = 20  # of a legend of one column
+NAMED = 0.25  # of the width of axes, at most for names beside them
+MAX_ROWS = 20  # of a column of a legend
 
 
 def encode(frame, column):
@@ -38,6 +41,11 @@ def encode(frame, column):
 def are_many(values):
     """Whether there are more values than colours that can be told apart."""
     return len([value for value in values if value != UNKNOWN]) > len(COLORS)
+
+
+def fit_beside(values):
+    """Whether a legend of values is small enough to stand beside axes."""
+    return not are_many(values) and max(map(len, _name(values))) <= BESIDE
 
 
 def make_palette(values):
@@ -85,73 +93,6 @@ def list_numbers(values):
     return {value: number for number, value in enumerate(known, start=1)}
 
 
-def write_numbers(axes, points):
-    """Write numbers near points, so that they do not overlap.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-        The axes.
-    points : dict of int to ndarray, shape (2,) or (3,)
-        The point of each number, in the plane or in space as seen now.
-    """
-    if not points:
-        return
-    # the layout decides how far points are apart
-    axes.figure.draw_without_rendering()
-    at = np.array(list(points.values()))
-    if at.shape[1] == 3:
-        _write_in_space(axes, list(points), at)
-        return
-    places = _push_apart(axes, list(points), at)
-    for number, point, place in zip(points, at, places, strict=True):
-        line = {"arrowstyle": "-", "lw": 0.4, "shrinkA": 0, "shrinkB": 0}
-        written = axes.annotate(number, point, place, arrowprops=line, **_how())
-        written.set_in_layout(False)
-
-
-def _write_in_space(axes, numbers, at):
-    """Write numbers near points in space, (n_numbers, 3)."""
-    from mpl_toolkits.mplot3d import proj3d
-
-    projection = axes.get_proj()
-    seen = np.array(proj3d.proj_transform(*at.T, projection)).T
-    seen[:, :2] = _push_apart(axes, numbers, seen[:, :2])
-    places = proj3d.inv_transform(*seen.T, np.linalg.inv(projection))
-    for number, *place in zip(numbers, *places, strict=True):
-        axes.text(*place, number, **_how()).set_in_layout(False)
-
-
-def _how():
-    """Return how numbers are written, legible on anything."""
-    from matplotlib.patheffects import withStroke
-
-    style = {"ha": "center", "va": "center", "fontsize": FONT, "zorder": 2000}
-    return style | {"path_effects": [withStroke(linewidth=2, foreground="white")]}
-
-
-def _push_apart(axes, numbers, at):
-    """Move points, (n_numbers, 2), until numbers do not overlap, or nearly so."""
-    from matplotlib.font_manager import FontProperties
-
-    height = FontProperties(size=FONT).get_size_in_points() * axes.figure.dpi / 72
-    width = 0.65 * height * np.array([len(str(number)) + 0.5 for number in numbers])
-    room = np.stack(
-        [np.add.outer(width, width) / 2, np.full_like(at @ at.T, height)], -1
-    )
-    at = axes.transData.transform(at)
-    at += 1e-3 * np.random.default_rng(0).standard_normal(at.shape)
-    for _ in range(300):
-        between = at[:, None] - at
-        overlap = (room - np.abs(between)).clip(min=0)
-        overlap[~(overlap > 0).all(axis=-1)] = 0
-        overlap[np.diag_indices(len(at))] = 0
-        # along the shorter way out
-        overlap[overlap > overlap.min(axis=-1, keepdims=True)] = 0
-        at = at + 0.3 * (np.sign(between) * overlap).sum(axis=1)
-    return axes.transData.inverted().transform(at)
-
-
 def make_handle(label, color="0.3", marker="o", **options):
     """Return an entry of a legend."""
     from matplotlib.lines import Line2D
@@ -195,11 +136,10 @@ def measure_legend(palette, width, n_more=0):
     columns : Columns
         How its columns fit.
     """
-    letters = int(width / LETTER)
+    letters = int((width - MARGIN) / LETTER)
     widest = max(map(len, _name(palette))) + GAP
     number = min(max(letters // widest, 1), len(palette))
-    if len(palette) > MAX_ROWS:
-        number = max(number, 2)
+    number = max(number, -(-len(palette) // MAX_ROWS))
     height = LINE * (1 + -(-(len(palette) + n_more) // number))
     return Columns(number, max(letters // number - GAP, GAP), height)
 
@@ -235,7 +175,10 @@ def explain_colors(axes, title, palette, more=(), *, below=None, **options):
     if below is not None:
         options |= {"ncols": below.number, "labelspacing": 0.15, "columnspacing": 0.8}
         options |= {"handletextpad": 0.1, "below": True}
-    return add_legend(axes, [*handles, *more], title=title, **options)
+    legend = add_legend(axes, [*handles, *more], title=title, **options)
+    if below is not None and not options.get("outside"):
+        reserve_below(axes, legend, below.height)
+    return legend
 
 
 def _name(palette, length=MAX_NAME):
@@ -250,3 +193,10 @@ def shorten(name, length=MAX_LABEL):
     name = str(name)
     dots = "\N{HORIZONTAL ELLIPSIS}"
     return name if len(name) <= length else f"{name[: length - 1].rstrip()}{dots}"
+
+
+def measure_names(axes):
+    """Return how many letters names beside axes may have, those given or None."""
+    if axes is None:
+        return MAX_LABEL
+    return int(np.clip(NAMED * measure_width(axes) / LETTER, GAP, MAX_LABEL))

@@ -10,16 +10,15 @@ from ..evaluation.clusters import list_components
 from ..subjects import shorten_list
 from .categories import (
     MARKERS,
-    are_many,
     encode,
     explain_colors,
-    list_numbers,
+    fit_beside,
     make_handle,
     make_palette,
     measure_legend,
     shade_rows,
-    write_numbers,
 )
+from .numbers import write_numbers
 from .projections import project
 from .style import (
     FONT,
@@ -121,21 +120,20 @@ def plot_embedding(
     more = [] if marker == color else _list_shapes(marker, shapes)
     more += [_make_rim()] if is_held_out.any() else []
     below = None
-    if are_many(palette):
+    if not fit_beside(palette):
         below = measure_legend(palette, measure_width(axes), len(more))
+    own = axes is None
     axes = _open(axes, n_dims, below)
     _scatter(axes, points, shade_rows(colors, palette), shapes, is_held_out)
     for value, rows in colors.items():
         if ellipses and rows.sum() > 2:
             _draw_ellipse(axes, points[rows], palette[value])
     _name_axes(axes, names)
-    room = 2 if below or n_dims == 3 else 0  # for the names of axes
-    explain_colors(axes, color, palette, more, below=below, borderaxespad=room)
-    middles = {
-        number: np.median(points[colors[value]], axis=0)
-        for value, number in list_numbers(colors).items()
-    }
-    write_numbers(axes, middles)
+    # a layout leaves no place for legends of axes in space
+    place = {"outside": own and n_dims == 3}
+    place["borderaxespad"] = 2 if below or n_dims == 3 else 0  # for names of axes
+    explain_colors(axes, color, palette, more, below=below, **place)
+    write_numbers(axes, points, colors, palette)
     return finish([axes], show)
 
 
@@ -178,10 +176,9 @@ def _find_held_out(frame, held_out):
 
 def _open(axes, n_dims, below):
     """Return axes in the plane or in space, with place for a legend below."""
-    width = PAGE if n_dims == 2 or below else 6.0
     height = 4.4 + (below.height if below else 0)
     space = {"projection": "3d"} if n_dims == 3 else {}
-    axes = open_axes(axes, width, height, **space)
+    axes = open_axes(axes, PAGE, height, **space)
     if (axes.name == "3d") != (n_dims == 3):
         raise ValueError(
             f"n_dims={n_dims} does not fit axes with the projection {axes.name!r}. "
@@ -201,7 +198,7 @@ def _choose_shapes(frame, marker):
 
 def _list_shapes(marker, shapes):
     """Return the entries of a legend that explain markers."""
-    if list(shapes) == [""]:
+    if len(shapes) < 2:
         return []
     title = [make_handle("", marker=""), make_handle(marker, marker="")]
     return title + [make_handle(name, marker=m) for name, (m, _) in shapes.items()]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..evaluation.clusters import list_components
-from .categories import shorten
+from .categories import measure_names, shorten
 from .style import (
     COLUMN,
     FONT,
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 
 MAX_WRITTEN = 10  # regions of a matrix in whose cells numbers are written
-CELL, SMALL_CELL = 0.42, 0.135  # inches
+CELL, SMALL_CELL, MIN_CELLS = 0.42, 0.135, 1.8  # inches; the last of all in a row
+EMPTY = "0.85"  # of rows without channels
 MIN_HEIGHT, TREE = 2.7, 0.5
 
 
@@ -57,7 +58,7 @@ def plot_confusion(
     Returns
     -------
     fig : matplotlib.figure.Figure
-        The figure.
+        The figure. Regions that are predicted, and that no channel has, are grey rows.
 
     Raises
     ------
@@ -83,13 +84,16 @@ def plot_confusion(
     truth, predicted = known["region"].astype(str), known["predicted"].astype(str)
     regions = np.union1d(truth, predicted)
     counts = confusion_matrix(truth, predicted, labels=regions)
-    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    n_channels = counts.sum(axis=1)
+    shares = counts / np.where(n_channels, n_channels, np.nan)[:, np.newaxis]
+    letters = measure_names(axes)
     axes = _open_matrix(axes, regions)
+    axes.set_facecolor(EMPTY)
     image = axes.imshow(shares, cmap="cividis", vmin=0, aspect="auto")
-    _name_cells(axes, regions, counts.sum(axis=1))
+    _name_cells(axes, regions, n_channels, letters)
     _write_cells(axes, image, shares)
     axes.set(xlabel="Predicted region", ylabel="Region (channels)")
-    add_bar(axes, image, "Share of the region's channels")
+    add_bar(axes, image, "Share of the\nregion's channels")
     return finish([axes], show, title=title)
 
 
@@ -148,12 +152,13 @@ def plot_region_distances(
     tree = linkage(distances, "average", optimal_ordering=True)
     order = dendrogram(tree, no_plot=True)["leaves"]
     matrix = squareform(distances)[np.ix_(order, order)]
+    letters = measure_names(axes)
     axes = _open_matrix(axes, means.index, above=TREE)
     image = axes.imshow(matrix, cmap="cividis", vmin=0, aspect="auto")
-    _name_cells(axes, means.index[order], groups.size().to_numpy()[order])
+    _name_cells(axes, means.index[order], groups.size().to_numpy()[order], letters)
     _write_cells(axes, image, matrix)
     axes.set_ylabel("Region (channels)")
-    add_bar(axes, image, f"{metric.capitalize()} distance of mean embeddings")
+    add_bar(axes, image, f"{metric.capitalize()} distance\nof mean embeddings")
     _draw_tree(axes, tree)
     return finish([axes], show)
 
@@ -171,20 +176,21 @@ def check_one_model(frame):
 def _open_matrix(axes, regions, above=0.0):
     """Return axes in which every region has its row and its column."""
     few = len(regions) <= MAX_WRITTEN
-    cells = (CELL if few else SMALL_CELL) * len(regions)
+    cells = max((CELL if few else SMALL_CELL) * len(regions), MIN_CELLS)
     names = LETTER * (max(len(shorten(region)) for region in regions) + 6)
     height = cells + above + (0.5 + 0.7 * names if few else 0.5)
     width = np.clip(cells + names + 1.1, COLUMN, PAGE)
     return open_axes(axes, width, max(height, MIN_HEIGHT))
 
 
-def _name_cells(axes, regions, counts):
+def _name_cells(axes, regions, counts, letters):
     """Name rows with their number of channels, and columns; number many."""
     place = np.arange(len(regions))
-    names = [f"{shorten(name)} ({n})" for name, n in zip(regions, counts, strict=True)]
+    short = [shorten(name, letters) for name in regions]
+    names = [f"{name} ({n})" for name, n in zip(short, counts, strict=True)]
     if len(regions) <= MAX_WRITTEN:
         turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
-        axes.set_xticks(place, map(shorten, regions), fontsize=FONT, **turned)
+        axes.set_xticks(place, short, fontsize=FONT, **turned)
     else:
         names = [
             f"{name}\N{EM SPACE}{number}" for number, name in enumerate(names, start=1)
@@ -202,7 +208,7 @@ def _write_cells(axes, image, values):
     for (row, column), value in np.ndenumerate(values):
         color = "white" if image.norm(value) < 0.5 else "black"
         style = {"ha": "center", "va": "center", "color": color, "fontsize": FONT}
-        axes.text(column, row, f"{value:.2f}", **style)
+        axes.text(column, row, "" if np.isnan(value) else f"{value:.2f}", **style)
 
 
 def _draw_tree(axes, tree):

@@ -11,12 +11,12 @@ from .categories import (
     are_many,
     encode,
     explain_colors,
-    list_numbers,
+    fit_beside,
     make_handle,
     make_palette,
     measure_legend,
-    write_numbers,
 )
+from .numbers import write_ends
 from .projections import project_pca
 from .style import PAGE, add_legend, check_columns, finish, hide_spines, open_panels
 
@@ -89,10 +89,9 @@ def plot_embedding_over_time(
     by, title = ("region",) * 2 if ch_names is None else ("ch_name", "channel")
     groups = encode(frame, by)
     palette = make_palette(groups)
-    below = measure_legend(palette, PAGE) if are_many(palette) else None
-    height = 0.8 + 1.5 * len(names)
-    if below:
-        height += len(names) + below.height
+    below = None if fit_beside(palette) else measure_legend(palette, PAGE)
+    height = 0.8 + (2.5 if are_many(palette) else 1.5) * len(names)
+    height += below.height if below else 0
     panels = open_panels(axes, len(names), 1, PAGE, height, sharex=True)
     ends = []
     for ax, value, name in zip(panels, values.T, names, strict=True):
@@ -114,7 +113,7 @@ def plot_embedding_over_time(
     more, last = ([], panels[-1]) if below else (states, panels[0])
     explain_colors(last, title, palette, more, below=below, **own)
     for ax, points in zip(panels, ends, strict=True):
-        write_numbers(ax, points)
+        write_ends(ax, points, palette)
     return finish(panels, show)
 
 
@@ -179,18 +178,12 @@ def _get_step(times):
 
 
 def _draw_groups(axes, groups, palette):
-    """Draw groups of channels, and return where those with numbers end."""
-    numbers, ends = list_numbers(groups), {}
+    """Draw groups of channels, and return where each ends."""
+    ends = {}
     for group, lines in groups.items():
         for _, of_one in lines.groupby("recording"):
-            last = _draw_lines(axes, of_one, palette[group])
-        if group in numbers:
-            ends[numbers[group]] = np.array(last)
+            ends[group] = _draw_lines(axes, of_one, palette[group])
     axes.margins(x=0)
-    if ends:
-        start, stop = axes.get_xlim()
-        axes.set_xlim(start, stop + 0.03 * (stop - start))
-        ends = {n: end + (0.015 * (stop - start), 0) for n, end in ends.items()}
     return ends
 
 

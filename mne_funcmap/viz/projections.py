@@ -40,7 +40,8 @@ def project_pca(embeddings, n_dims):
     points = np.zeros((len(embeddings), n_dims))
     points[:, : pca.n_components_] = pca.transform(embeddings)
     shares = np.nan_to_num(pca.explained_variance_ratio_)
-    names = [f"PC {i} ({share:.0%} of variance)" for i, share in enumerate(shares, 1)]
+    shares = [f"{share:.0%}" if share >= 0.005 else "<1%" for share in shares]
+    names = [f"PC {i} ({share} of variance)" for i, share in enumerate(shares, 1)]
     return points, [*names, "", ""][:n_dims]
 
 

@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..evaluation.resampling import describe, weigh_subjects
-from .categories import COLORS, UNKNOWN_COLOR, make_handle, make_palette, shorten
+from .categories import (
+    COLORS,
+    UNKNOWN_COLOR,
+    make_handle,
+    make_palette,
+    measure_names,
+    shorten,
+)
 from .style import (
+    HEIGHT,
     PAGE,
+    WIDE,
     add_legend,
     check_columns,
     finish,
     hide_spines,
+    measure_width,
     name_rows,
     open_axes,
 )
@@ -105,7 +115,7 @@ def plot_scores(
     handles = _draw_references(axes, summary, score)
     name_rows(axes, summary["model"])
     axes.set_ylim(len(summary) - 0.4, -0.6)
-    axes.set_xlabel(f"{NAMES.get(score, score)} (95 % interval over subjects)")
+    axes.set_xlabel(_name_score(axes, score))
     hide_spines(axes)
     if is_baseline.any():
         style = {"color": BASELINE_COLOR, "marker": "s", "markersize": 6}
@@ -167,8 +177,9 @@ def plot_region_scores(
     first = table[table["model"] == models[0]].groupby("region")["score"]
     regions = first.mean().sort_values(ascending=False, kind="stable").index
     step = 0.8 / len(models)
-    height = max(0.14, 0.12 * len(models) + 0.02) * len(regions)
-    axes = open_axes(axes, PAGE, max(0.7 + height, MIN_HEIGHT))
+    height = 0.7 + max(0.14, 0.12 * len(models) + 0.02) * len(regions)
+    letters = measure_names(axes)
+    axes = open_axes(axes, PAGE, np.clip(height, MIN_HEIGHT, HEIGHT))
     palette = make_palette(models)
     for at, region in enumerate(regions):
         for number, (model, color) in enumerate(palette.items()):
@@ -178,10 +189,9 @@ def plot_region_scores(
     if chance is not None:
         axes.axvline(chance, color=UNKNOWN_COLOR, ls="--", lw=1, zorder=0)
     counts = first.size()[regions]
-    name_rows(axes, [f"{shorten(name)} ({n})" for name, n in counts.items()])
+    name_rows(axes, [f"{shorten(name, letters)} ({n})" for name, n in counts.items()])
     axes.set_ylim(len(regions) - 0.4, -0.6)
-    name = NAMES.get(score, score).capitalize()
-    axes.set(xlabel=f"{name} (95 % interval over subjects)", ylabel="Region (channels)")
+    axes.set(xlabel=_name_score(axes, score), ylabel="Region (channels)")
     hide_spines(axes)
     handles = [make_handle(model, color) for model, color in palette.items() if model]
     handles.append(make_handle("a subject", markersize=3))
@@ -233,6 +243,13 @@ def _read_scores(frame, score):
     return table.assign(score=frame[score]), score, 0.0 if score == "r" else None
 
 
+def _name_score(axes, score):
+    """Return the name of a score, in two lines below narrow axes."""
+    name = NAMES.get(score, score)
+    gap = " " if measure_width(axes) > WIDE else "\n"
+    return f"{name[0].upper()}{name[1:]}{gap}(95 % interval over subjects)"
+
+
 def _list_baselines(summary):
     """Return the names of the plain baselines among the models."""
     best = list(summary["baseline"][:1]) if "baseline" in summary else []
@@ -246,7 +263,7 @@ def _draw_references(axes, summary, score):
     rows = summary["model"] == summary.get("baseline")
     if rows.any():
         best = summary[score][rows].iloc[0]
-        style = {"color": COLORS[5], "ls": ":", "label": "best plain baseline"}
+        style = {"color": COLORS[5], "ls": ":", "label": "best of the baselines given"}
         lines.append(axes.axvline(best, **style))
     return lines
 

@@ -179,7 +179,7 @@ def plot_spectra(
         hide_spines(ax)
         if at % n_columns == 0:
             ax.set_ylabel("Power (dB re 1 \N{MICRO SIGN}V\N{SUPERSCRIPT TWO}/Hz)")
-        if at // n_columns == (len(picks) - 1) // n_columns:
+        if at + n_columns >= len(picks):  # none below
             ax.set_xlabel("Frequency (Hz)")
     # power falls with frequency
     panels[0].legend(loc="lower left", frameon=False, fontsize=FONT)

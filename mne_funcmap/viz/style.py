@@ -4,6 +4,7 @@ import numpy as np
 from mne.viz.utils import plt_show
 
 COLUMN, WIDE, PAGE = 3.35, 5.0, 7.09  # inches: 85, 127 and 180 mm of a journal
+HEIGHT = 9.2  # inches of a page
 FONT = "small"  # 8.3 points, unless the user has another size
 LETTER, LINE = 0.06, 0.15  # inches that such a letter and a line of them take
 CROWDED = 1.4  # lines that are drawn in the place of one, at most
@@ -150,6 +151,28 @@ def add_legend(axes, handles=None, *, below=False, outside=False, **options):
         return axes.figure.legend(loc=loc, **style)
     place = (0, 0) if below else (1.02, 1)
     return axes.legend(loc="upper left", bbox_to_anchor=place, **style)
+
+
+def reserve_below(axes, legend, height):
+    """Let a layout leave place below axes for a legend, however wide this is.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        The axes.
+    legend : matplotlib.legend.Legend
+        The legend, which would make the axes narrower where it is wider than these.
+    height : float
+        Its height in inches.
+    """
+    from matplotlib.offsetbox import AnchoredOffsetbox, DrawingArea
+
+    legend.set_in_layout(False)
+    room = DrawingArea(1, 72 * height)
+    place = {"bbox_to_anchor": (0, 0), "bbox_transform": axes.transAxes, "pad": 0}
+    place["borderpad"] = legend.borderaxespad
+    box = AnchoredOffsetbox("upper left", child=room, frameon=False, **place)
+    axes.add_artist(box)
 
 
 def add_bar(axes, mapped, label):

@@ -79,6 +79,27 @@ def test_views_keep_to_their_axes(recordings, plt):
         assert where.x1 <= frame.x1 + 1e-6
 
 
+@pytest.mark.parametrize(("size", "n_rows"), [((7, 5), 2), ((8, 1.5), 1)])
+def test_views_are_large_and_of_one_scale(recordings, plt, size, n_rows):
+    pytest.importorskip("nilearn")
+    axes = plt.figure(figsize=size).add_axes([0, 0, 1, 1])
+    frame = make_table(region=["A", "A", "B", None])
+    fig = mf.viz.plot_brain(recordings, frame, axes=axes, show=False)
+    fig.draw_without_rendering()
+    views = [ax for ax in fig.axes if ax.collections]
+    boxes = [view.get_window_extent() for view in views]
+    per_mm = [
+        box.width / np.ptp(view.get_xlim())
+        for box, view in zip(boxes, views, strict=True)
+    ]
+    assert_allclose(per_mm, per_mm[0])
+    middles = {round((box.y0 + box.y1) / 2) for box in boxes}
+    assert len(middles) == n_rows
+    assert not any(
+        one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i]
+    )
+
+
 def test_bad_input(recordings):
     pytest.importorskip("nilearn")
     frame = make_table(region=["A", "A", "B", None])

@@ -66,6 +66,33 @@ def test_numbers_do_not_overlap(make_frame):
     assert (gaps.max(axis=-1) > 6).all()  # pixels, of letters 11 pixels high
 
 
+def test_numbers_hide_no_points_where_there_is_place(make_frame):
+    frame = make_frame(n_rows=80, n_regions=8)
+    frame[[f"c{i}" for i in range(5)]] *= 0.02
+    frame["c0"] += frame["region"].str[-1].astype(int)
+    frame["c1"] += frame["region"].str[-1].astype(int) % 3
+    fig = mf.plot_embedding(frame, marker=None, show=False)
+    fig.draw_without_rendering()
+    (ax,) = fig.axes
+    points = ax.transData.transform(ax.collections[0].get_offsets())
+    for text in ax.texts:
+        box = Text.get_window_extent(text)
+        inside = ((points > box.min) & (points < box.max)).all(axis=1)
+        assert not inside.any()
+
+
+def test_legend_below_does_not_make_axes_narrow(make_frame):
+    frame = make_frame(n_rows=80, n_regions=40, n_subjects=6)
+    frame["region"] = "a name of some length, " + frame["region"]
+    fig = mf.plot_embedding(frame, show=False)
+    fig.draw_without_rendering()
+    (ax,) = fig.axes
+    assert ax.get_position().width > 0.9
+    box = ax.get_legend().get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= fig.bbox.width
+    assert 0 <= box.y0 < box.y1 < ax.bbox.y0
+
+
 def test_unknown_regions_come_last(make_frame, list_legend):
     frame = make_frame()
     frame.loc[:3, "region"] = None

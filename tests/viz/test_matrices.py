@@ -25,6 +25,23 @@ def test_confusion(n_regions, plt):
     assert written == (["1.00", "0.00"] * 2 if n_regions == 2 else [])
 
 
+def test_regions_that_no_channel_has_have_no_shares():
+    predictions = pd.DataFrame({"region": ["A", "A"], "predicted": ["A", "B"]})
+    fig = mf.viz.plot_confusion(predictions, show=False)
+    shares = fig.axes[0].images[0].get_array().filled(np.nan)
+    np.testing.assert_array_equal(shares, [[0.5, 0.5], [np.nan, np.nan]])
+
+
+def test_names_are_short_beside_narrow_axes(plt):
+    truth = [f"a region with quite a long name {i}" for i in range(5)]
+    predictions = pd.DataFrame({"region": truth, "predicted": truth})
+    _, axes = plt.subplots(1, 2, figsize=(7, 4), layout="constrained")
+    for ax in axes:
+        fig = mf.viz.plot_confusion(predictions, axes=ax, show=False)
+    fig.draw_without_rendering()
+    assert all(ax.get_position().width > 0.2 for ax in axes)
+
+
 def test_names_of_rows_fit_on_a_page(plt):
     truth = [f"a region with quite a long name {i:02}" for i in range(60)]
     predictions = pd.DataFrame({"region": truth, "predicted": truth})

@@ -91,6 +91,18 @@ def test_many_regions_are_numbered_where_they_end():
         assert numbers == list(map(str, range(1, 11)))
 
 
+def test_numbers_of_many_lines_do_not_overlap():
+    segments = make_segments(n_channels=30, n_regions=30, n_times=2)
+    fig = mf.viz.plot_embedding_over_time(segments, show=False)
+    fig.draw_without_rendering()
+    for ax in fig.axes:
+        places = ax.transData.transform([text.xyann for text in ax.texts])
+        gaps = np.abs(places[:, None] - places)[~np.eye(30, dtype=bool)]
+        assert (gaps.max(axis=-1) > 6).all()  # pixels, of letters 11 pixels high
+        assert (places[:, 1] > ax.bbox.y0 - 1).all()
+        assert (places[:, 1] < ax.bbox.y1 + 1).all()
+
+
 @pytest.mark.parametrize(("step", "unit"), [(10, "(s)"), (300, "(min)"), (4e3, "(h)")])
 def test_units(step, unit):
     segments = make_segments()

@@ -54,7 +54,11 @@ def test_scores_are_those_of_the_table(summary, list_legend):
     points = {tuple(point) for point in np.concatenate(list_dots(ax, 36))}
     assert points == {(s, i) for i, s in enumerate(summary["balanced_accuracy"])}
     assert [label.get_text() for label in ax.get_yticklabels()] == ["net", "lda"]
-    assert list_legend(fig) == ["plain baseline", "chance", "best plain baseline"]
+    assert list_legend(fig) == [
+        "plain baseline",
+        "chance",
+        "best of the baselines given",
+    ]
     assert ax.lines[0].get_xdata()[0] == pytest.approx(1 / 3)
     assert ax.get_title(loc="left") == "Mine"
 
