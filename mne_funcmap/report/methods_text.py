@@ -14,7 +14,7 @@ INTERVALS = (
     "have changed. (Of cluster measures: the jackknife, leaving out each subject.)"
 )
 TESTS = (
-    "Differences to the best plain baseline: two-sided Wilcoxon signed rank tests over "
+    "Differences to the best of the baselines given: two-sided Wilcoxon signed rank tests over "
     "subjects (zeros by Pratt), corrected by Holm for the number of models."
 )
 
@@ -139,7 +139,7 @@ def _summarize_regions(findings):
 
 
 def _compare(row):
-    """Say how a model compares with the best plain baseline."""
+    """Say how a model compares with the best of the baselines given."""
     if "baseline" not in row or row["model"] == row["baseline"]:
         return ""
     low, high = row["diff_low"], row["diff_high"]
@@ -148,7 +148,7 @@ def _compare(row):
     if (low > 0 or high < 0) and row["p_holm"] < LEVEL:
         verdict = "better" if low > 0 else "worse"
     text = (
-        f". The difference to the best plain baseline, {row['baseline']}, is "
+        f". The difference to the best of the baselines given, {row['baseline']}, is "
         f"{row['difference']:+.3f} [{low:+.3f}, {high:+.3f}]: {verdict}"
     )
     if np.isfinite(row["p_value"]):
