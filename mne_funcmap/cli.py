@@ -59,7 +59,7 @@ def run_demo(args):
     findings = _find(recordings, reconstruct, args)
     _write_tables(findings, out)
     _draw(draw_figures(findings), out)
-    report = write_report(findings)
+    report = write_report(findings, names=args.names)
     report.save(out / "report.html", open_browser=False, overwrite=True, verbose=False)
     _say(f"Tables, figures and report.html are in {out.resolve()}")
     return 0
@@ -86,7 +86,8 @@ def run_report(args):
     recordings, reconstruct = _read(args)
     path.parent.mkdir(parents=True, exist_ok=True)
     findings = _find(recordings, reconstruct, args)
-    write_report(findings).save(path, open_browser=False, overwrite=True, verbose=False)
+    report = write_report(findings, names=args.names)
+    report.save(path, open_browser=False, overwrite=True, verbose=False)
     _say(f"The report is {path.resolve()}")
     return 0
 
@@ -257,6 +258,7 @@ def _add_common(command):
         help="column of the tables with regions (%(default)s)",
     )
     add("--task", nargs="+", metavar="TASK", help="tasks to read; all by default")
+    add("--names", action="store_true", help="name subjects and files in the report")
     add("--subjects", nargs="+", metavar="ID", help="subjects to read; all by default")
     add("--sfreq", type=float, metavar="HZ", help="resample to this rate")
     add(

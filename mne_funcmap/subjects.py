@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,12 @@ from mne.io import BaseRaw
 
 if TYPE_CHECKING:
     from .hints import Recordings
+
+_QUOTED = r"""(?:'[^']*'|"[^"]*")"""
+NAMED = re.compile(
+    rf"(recording \d+|The recording) \((?:subject {_QUOTED})?(?:, )?"
+    rf"(?:file {_QUOTED})?\)"
+)
 
 
 def get_subjects(recordings: Recordings) -> np.ndarray:
@@ -76,6 +83,22 @@ def describe(index, recording):
     known += [f"file {file!r}"] if file else []
     text = "The recording" if index is None else f"recording {index}"
     return f"{text} ({', '.join(known)})" if known else text
+
+
+def hide_names(text):
+    """Return a message that names recordings by their number alone.
+
+    Parameters
+    ----------
+    text : str
+        A message in which `describe` has named recordings.
+
+    Returns
+    -------
+    text : str
+        The same without subjects and files.
+    """
+    return NAMED.sub(r"\1", text)
 
 
 def shorten_list(items, n_shown=5):

@@ -14,6 +14,7 @@ from ..evaluation.clusters import list_components
 from ..progress import log_level
 from ..report import methods_text, tables
 from .findings import collect_findings
+from .naming import make_anonymous
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +53,7 @@ def make_report(
     n_jobs: int | None = None,
     random_state: int = 0,
     title: str = "Functional maps of recordings",
+    names: bool = False,
     verbose: Verbose = None,
 ) -> Report:
     """Answer what works on some recordings, how well, and how sure that is.
@@ -90,6 +92,9 @@ def make_report(
         Seed of all.
     title : str
         The title.
+    names : bool
+        Whether subjects and files are named. Otherwise subjects are numbered, and the
+        report has no names of theirs, dates or folders. Channels have their names.
     verbose : bool | str | int | None
         Log level, as in MNE-Python; False hides the progress bar too.
 
@@ -130,10 +135,10 @@ def make_report(
         n_jobs=n_jobs,
         random_state=random_state,
     )
-    return write_report(findings, title=title)
+    return write_report(findings, title=title, names=names)
 
 
-def write_report(findings, *, title="Functional maps of recordings"):
+def write_report(findings, *, title="Functional maps of recordings", names=False):
     """Write findings into a report.
 
     Parameters
@@ -142,12 +147,15 @@ def write_report(findings, *, title="Functional maps of recordings"):
         The tables.
     title : str
         The title.
+    names : bool
+        Whether subjects and files are named.
 
     Returns
     -------
     report : mne.Report
         The report.
     """
+    findings = findings if names else make_anonymous(findings)
     report = mne.Report(title=title, verbose="error")
     _add(report, "In short", _list_items(methods_text.summarize(findings)))
     _add_data(report, findings)

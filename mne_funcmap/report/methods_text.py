@@ -14,8 +14,8 @@ INTERVALS = (
     "have changed. (Of cluster measures: the jackknife, leaving out each subject.)"
 )
 TESTS = (
-    "Differences to the best of the baselines given: two-sided Wilcoxon signed rank tests over "
-    "subjects (zeros by Pratt), corrected by Holm for the number of models."
+    "Differences to the best of the baselines given: two-sided Wilcoxon signed rank "
+    "tests over subjects (zeros by Pratt), corrected by Holm for the number of models."
 )
 
 

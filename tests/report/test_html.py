@@ -14,6 +14,7 @@ from mne_funcmap.report import probes as report_probes
 from mne_funcmap.report.findings import collect_findings
 from mne_funcmap.report.html import write_report
 from mne_funcmap.report.probes import PROBES, answer_probes
+from mne_funcmap.subjects import hide_names
 
 pytest.importorskip("matplotlib")
 
@@ -74,7 +75,7 @@ def test_every_number_is_that_of_the_tables(findings, page):
 def test_what_was_left_out_is_told(findings, page):
     text = read_text(page)
     assert "1 channels, counted in each recording, are bad" in text
-    assert "Not reconstructed: recording 4 (subject &#x27;sub-3&#x27;)" in text
+    assert "Not reconstructed: recording 4: " in text
     assert "Gaussian process does not apply: " in text
     assert "has no positions" in text
     assert set(findings.reconstruction.frame["recording"]) == {0, 1, 2, 3}
@@ -82,6 +83,31 @@ def test_what_was_left_out_is_told(findings, page):
 
 def test_report_needs_no_other_file(page):
     assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]+\.(?:js|css|png)', page)
+
+
+def test_subjects_are_named_only_if_asked_for(findings, tmp_path):
+    kept = {"memory": "/home/somebody", "max_epochs": 2}
+    models = findings.models | {"more": mf.FunctionalEmbedder(**kept)}
+    found = replace(findings, models=models)
+    texts = []
+    for names in (False, True):
+        report = write_report(found, names=names)
+        path = tmp_path / f"{names}.html"
+        report.save(path, open_browser=False, verbose=False)
+        texts.append(read_text(path.read_text()))
+    anonymous, named = texts
+    for secret in ("sub-0", "sub-3", "/home"):
+        assert secret not in anonymous
+        assert secret in named
+    assert "subject 1" in anonymous
+    assert "max_epochs=2" in anonymous
+    assert findings.frame["subject"].iloc[0].startswith("sub-")  # as it was
+
+
+def test_messages_without_names():
+    name = "recording 2 (subject \"o'hara\", file '/data/o-hara/x_raw.fif')"
+    text = f"{name}: flat. Use other channels (such as 'A1')."
+    assert hide_names(text) == "recording 2: flat. Use other channels (such as 'A1')."
 
 
 def test_images_have_alternative_texts(findings, page):
