@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
@@ -98,7 +99,15 @@ class Folds:
             results = Parallel(n_jobs=n_jobs, return_as="generator")(
                 delayed(_run)(self, features, signals, function, task) for task in tasks
             )
-            return list(track(results, title, len(tasks)))
+            try:
+                return list(track(results, title, len(tasks)))
+            except BrokenExecutor as error:
+                raise RuntimeError(
+                    f"A worker process was ended from outside, with n_jobs={n_jobs} at "
+                    "a time. Often the machine had no memory left: use fewer jobs, or "
+                    "recordings that are not loaded. With memory=, the same call goes "
+                    "on with what was finished."
+                ) from error
 
     def fit(self, estimator, train):
         """Train a copy of an estimator, or return the one that was kept.

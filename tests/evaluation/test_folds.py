@@ -1,3 +1,7 @@
+import os
+import signal
+from pathlib import Path
+
 import joblib
 import mne
 import numpy as np
@@ -118,6 +122,53 @@ def test_what_changes_no_result_trains_nothing(folder):
         for verbose in (None, True, False)
     ]
     assert numbers == [4, 0, 0] * 2
+
+
+class Failing(Counting):
+    """Is interrupted, or dies, in the fold without the last subject in training."""
+
+    def __init__(self, how="interrupt", answer="A"):
+        self.how = how
+        self.answer = answer
+
+    def fit(self, X, y=None):
+        if "sub-3" not in mf.get_subjects(X) and os.environ.get("FAIL"):
+            os.kill(os.getpid(), signal.SIGKILL if self.how == "die" else signal.SIGINT)
+        return super().fit(X, y)
+
+
+def test_a_comparison_goes_on_where_it_was_interrupted(folder, monkeypatch):
+    X = make_recordings()
+    folds = list(LeaveOneGroupOut().split(X, groups=mf.get_subjects(X)))
+    monkeypatch.setenv("FAIL", "yes")
+    with pytest.raises(KeyboardInterrupt):
+        count_fits(X, folder, Failing(), cv=folds)
+    assert len(FITS) == 3
+    monkeypatch.delenv("FAIL")
+    assert count_fits(X, folder, Failing(), cv=folds) == 1
+    assert count_fits(X, folder, Failing(), cv=folds) == 0
+
+
+def test_a_worker_that_dies_is_told(folder, monkeypatch):
+    X = make_recordings()
+    models = {"failing": Failing("die")}
+    kept = {"cv": GroupKFold(4), "memory": folder}
+    monkeypatch.setenv("FAIL", "yes")
+    with pytest.raises(RuntimeError, match="worker process .* n_jobs=2 .* memory"):
+        cross_val_regions(models, X, n_jobs=2, **kept)
+    monkeypatch.delenv("FAIL")
+    frame = cross_val_regions(models, X, **kept)
+    assert len(FITS) <= 4
+    pd.testing.assert_frame_equal(frame, cross_val_regions(models, X, cv=GroupKFold(4)))
+
+
+def test_a_damaged_result_is_computed_again(folder):
+    X = make_recordings()
+    assert count_fits(X, folder) == 4
+    for path in Path(folder).rglob("output.pkl"):
+        path.write_bytes(path.read_bytes()[:20])
+    assert count_fits(X, folder) == 4
+    assert count_fits(X, folder) == 0
 
 
 def change_sample(raw):
