@@ -417,6 +417,21 @@ def test_waveforms_equal_numpy():
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("cycles", [1, 3, 20])
+def test_waveform_of_a_sine_in_closed_form(cycles):
+    """Its differences are sines, however small beside it."""
+    # flat where samples run out
+    sine = torch.cos(2 * torch.pi * cycles * torch.arange(512) / 512)[None]
+    (features,) = Waveform(512)(transform(sine)).numpy()
+    skewness, kurtosis_, size = features[:9].reshape(3, 3)
+    np.testing.assert_allclose(skewness, 0, atol=0.03)
+    np.testing.assert_allclose(kurtosis_, np.log(1 + 1.5), atol=0.03)
+    np.testing.assert_allclose(size, np.log(8**0.5 / np.pi), atol=0.03)
+    ratio = np.log(2 * np.sin(np.pi * cycles / 512))
+    np.testing.assert_allclose(features[9:], ratio, atol=0.03)
+
+
+@torch.no_grad()
 def test_waveforms_see_the_slow_part_alone():
     segments = make_segments(3, 4000)
     fast = 1e-4 * torch.sin(2 * torch.pi * 0.2 * torch.arange(4000))
