@@ -24,6 +24,7 @@ import mne_funcmap as mf
 from mne_funcmap.baselines import UntrainedEmbedder
 from mne_funcmap.embedding.positives import halve_unlabelled
 from mne_funcmap.nets.embedding import Embedding
+from mne_funcmap.nets.encoders import SpectralEncoder
 
 SFREQ = 400.0
 REGIONS = ["GPi", "Motor", "STN", "VIM", "VO"]
@@ -76,6 +77,38 @@ def test_transform(fitted, recordings):
     for z in Z:
         assert z.dtype == np.float32
         np.testing.assert_allclose(np.linalg.norm(z, axis=1), 1, rtol=1e-5)
+
+
+def test_same_call_same_bits(fitted, recordings):
+    for method in (fitted.transform, fitted.predict_proba):
+        for z, again in zip(method(recordings), method(recordings), strict=True):
+            np.testing.assert_array_equal(z, again)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 5000])
+def test_size_of_batches_does_not_matter(fitted, recordings, chunk, monkeypatch):
+    expected = fitted.transform(recordings)
+    monkeypatch.setattr(SpectralEncoder, "CHUNK", chunk)
+    for z, other in zip(fitted.transform(recordings), expected, strict=True):
+        np.testing.assert_allclose(z, other, atol=1e-5)
+
+
+def test_order_of_few_channels_does_not_matter_in_training(fitted, recordings):
+    """Batches are of all channels, and then of the same in any order."""
+    expected = fitted.transform(recordings)
+    reverse = [raw.copy().reorder_channels(raw.ch_names[::-1]) for raw in recordings]
+    for X in (recordings[1::-1], reverse[:2]):
+        emb = make_embedder().fit(X)
+        for z, other in zip(emb.transform(recordings), expected, strict=True):
+            np.testing.assert_allclose(z, other, atol=1e-4)
+
+
+def test_stored_values():
+    """Of version 0.1 on the simulation; one channel of 40 is 0.025."""
+    X = mf.simulate_recordings(4, 1, 10.0, sfreq=400.0)
+    emb = mf.FunctionalEmbedder(8, duration=2.0, max_epochs=2, batch_size=64).fit(X[:2])
+    assert emb.score(X[2:]) == pytest.approx(0.925, abs=0.03)
+    assert emb.history_[-1, "train_loss"] == pytest.approx(0.19756, rel=1e-2)
 
 
 def test_channel_counts_may_differ(fitted, recordings):

@@ -17,7 +17,7 @@ from mne_funcmap.embedder import FunctionalEmbedder
 from mne_funcmap.identity import RegionIdentity
 from mne_funcmap.identity.union import IdentityUnion
 from mne_funcmap.nets.reconstruction import MixedTransformer
-from mne_funcmap.reconstruction import networks
+from mne_funcmap.reconstruction import networks, predictors, region_reconstructor
 from mne_funcmap.reconstruction.withholding import WithheldRegions
 from mne_funcmap.reconstructor import MaskedRegionReconstructor
 
@@ -210,7 +210,50 @@ def test_equivariant_to_channel_order(fitted, coupled):
     names = [coupled[3].ch_names[i] for i in order]
     permuted = coupled[3].copy().reorder_channels(names)
     found = fitted.predict([permuted])[0].get_data()
-    assert_allclose(found, expected[order], atol=1e-4 * np.abs(expected).max())
+    assert_allclose(found, expected[order], atol=1e-5 * np.abs(expected).max())
+    features = [fitted.transform([raw])[0] for raw in (permuted, coupled[3])]
+    assert_allclose(*features, atol=1e-5)
+
+
+def test_adaptation_is_equivariant_to_channel_order(fitted, coupled):
+    order = [3, 0, 7, 5, 1, 2, 6, 4]
+    permuted = coupled[3].copy()
+    permuted.reorder_channels([permuted.ch_names[i] for i in order])
+    expected, found = (
+        fitted.adapt([raw]).predict([raw], regions="B")[0].get_data()
+        for raw in (coupled[3], permuted)
+    )
+    assert_allclose(found, expected[order], atol=1e-5 * np.abs(expected).max())
+
+
+def test_same_call_same_bits(fitted, coupled):
+    first, again = (fitted.predict(coupled[3:])[0].get_data() for _ in range(2))
+    assert_array_equal(first, again)
+    assert_array_equal(*(fitted.transform(coupled[3:])[0] for _ in range(2)))
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 1000])
+def test_size_of_batches_does_not_matter(fitted, coupled, chunk, monkeypatch):
+    (expected,), (features,) = (
+        fitted.predict(coupled[3:]),
+        fitted.transform(coupled[3:]),
+    )
+    monkeypatch.setattr(predictors, "CHUNK", chunk)
+    monkeypatch.setattr(region_reconstructor, "CHUNK", chunk)
+    (found,), (others,) = fitted.predict(coupled[3:]), fitted.transform(coupled[3:])
+    largest = np.abs(expected.get_data()).max()
+    assert_allclose(found.get_data(), expected.get_data(), atol=1e-5 * largest)
+    assert_allclose(others, features, atol=1e-5)
+
+
+def test_stored_values():
+    """Of version 0.1 on coupled simulations."""
+    X = mf.simulate_recordings(3, 1, 12.0, sfreq=400.0, n_channels=1, coupling=0.8)
+    X = [raw.resample(100.0, verbose="error") for raw in X]
+    rec = make_rec(identity_duration=4.0, max_epochs=3, n_latents=8).fit(X[:2])
+    frame = rec.evaluate(X[2:])
+    assert frame["r"].mean() == pytest.approx(0.6356, abs=5e-3)
+    assert frame["nmse"].mean() == pytest.approx(0.6138, abs=5e-3)
 
 
 def test_recordings_do_not_influence_one_another(fitted, coupled, make_coupled):

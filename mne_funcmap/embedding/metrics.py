@@ -40,6 +40,7 @@ def participation_ratio(embeddings):
     centred = embeddings - embeddings.mean(axis=0, dtype=float)
     covariance = centred.T @ centred / len(centred)
     total = np.trace(covariance)
-    if total < 1e-12 * (1 + np.square(embeddings).sum(axis=1).mean()):
+    # what rounding leaves of embeddings that are all the same has no dimension
+    if total <= 1e-12 * np.square(embeddings, dtype=float).sum(axis=1).mean():
         return 0.0
     return float(total**2 / np.square(covariance).sum())

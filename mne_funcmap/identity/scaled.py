@@ -9,6 +9,24 @@ from .cross_fitting import check_identities, cross_fit
 PHASE = "identity"
 
 
+def find_scale(values):
+    """Find by what identities are to be divided to have a total variance of one.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_channels, n_components)
+        Identities.
+
+    Returns
+    -------
+    scale : float
+        The root of the sum of the variances of components; 1 for identities that are
+        all the same, but for what rounding leaves.
+    """
+    scale = np.sqrt(values.var(axis=0, dtype=float).sum())
+    return float(scale) if scale > 1e-6 * np.abs(values).max() else 1.0
+
+
 class ScaledIdentity:
     """An identity, centred and divided by one number, as training tells them.
 
@@ -83,7 +101,7 @@ class ScaledIdentity:
     def _measure(self, identities):
         stacked = np.concatenate(identities)
         self.mean = stacked.mean(axis=0)
-        self.scale = float(np.sqrt(stacked.var(axis=0).mean())) or 1.0
+        self.scale = find_scale(stacked) / np.sqrt(stacked.shape[1])
 
     def _apply(self, values):
         return ((np.asarray(values) - self.mean) / self.scale).astype(np.float32)

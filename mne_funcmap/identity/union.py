@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..embedder import FunctionalEmbedder
 from .cross_fitting import cross_fit
+from .scaled import find_scale
 from .vectors import IDENTITIES, ChannelIdentity
 
 if TYPE_CHECKING:
@@ -133,9 +134,7 @@ class IdentityUnion(TransformerMixin, BaseEstimator):
             for identity in self.identities
         ]
         found = [fit(member) for member in self.identities_]
-        self.scales_ = [
-            np.sqrt(np.concatenate(values).var(axis=0).sum()) or 1.0 for values in found
-        ]
+        self.scales_ = [find_scale(np.concatenate(values)) for values in found]
         return self._join(found)
 
     def _check_members(self):

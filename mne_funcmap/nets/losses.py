@@ -42,7 +42,7 @@ class SupervisedContrastiveLoss(nn.Module):
     (arXiv:2510.27090).
 
     Labels and groups, shape (batch, 2), make positives of other groups only: pairs of
-    one label and group are in neither sum.
+    one label and group are in neither sum. The loss of nobody is zero.
     """
 
     def __init__(self, temperature=0.2, variance_weight=0.05):
@@ -52,6 +52,8 @@ class SupervisedContrastiveLoss(nn.Module):
 
     def forward(self, embeddings, targets):
         """Return the loss of a batch, a scalar."""
+        if not len(embeddings):
+            return embeddings.sum()
         labels, groups = _split_targets(targets)
         same = labels[:, None] == labels[None, :]
         other_group = groups[:, None] != groups[None, :]

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 TINY = 1e-30
-FLOOR = 1e-10  # of the mean power, before a logarithm
+FLOOR = 1e-10  # of the power of a segment; less is what rounding leaves
 
 
 def log(power, floor=FLOOR):
@@ -241,18 +241,17 @@ def describe_dynamics(power):
     Parameters
     ----------
     power : torch.Tensor, shape (batch, n_bands, n_samples)
-        Power over time.
+        Power over time, over that of the segment.
 
     Returns
     -------
     dynamics : torch.Tensor, shape (batch, 2 * n_bands)
         For each band burstiness, the mean of log power minus the log of mean power,
-        then spread, the standard deviation of log power.
+        then spread, the standard deviation of log power; zero in bands without power.
     """
     size = max(1, power.shape[2] // 10)
-    frames = power.unfold(2, size, size).mean(dim=3)
-    mean = frames.mean(dim=2, keepdim=True).clamp(min=TINY)
-    logs = log(frames / mean, 1e-6)
+    frames = power.unfold(2, size, size).mean(dim=3) + FLOOR
+    logs = log(frames / frames.mean(dim=2, keepdim=True), 1e-6)
     burstiness = logs.mean(dim=2, keepdim=True)
     spread = (logs - burstiness).square_().mean(dim=2).sqrt()
     return torch.cat([burstiness.squeeze(2), spread], dim=1)
@@ -264,16 +263,16 @@ def correlate_bands(power):
     Parameters
     ----------
     power : torch.Tensor, shape (batch, n_bands, n_samples)
-        Power over time.
+        Power over time, over that of the segment.
 
     Returns
     -------
     correlations : torch.Tensor, shape (batch, n_pairs)
-        Of each pair of bands.
+        Of each pair of bands; zero where one has no power.
     """
     centred = power - power.mean(dim=2, keepdim=True)
-    products = centred @ centred.mT
-    scale = products.diagonal(dim1=1, dim2=2).clamp(min=TINY).rsqrt()
+    products = centred @ centred.mT / power.shape[2]
+    scale = (products.diagonal(dim1=1, dim2=2) + FLOOR**2).rsqrt()
     correlations = products * scale[:, :, None] * scale[:, None]
     n_bands = power.shape[1]
     first, second = torch.triu_indices(n_bands, n_bands, 1, device=power.device)

@@ -81,7 +81,12 @@ def connect(windows, sfreq, band):
     analytic = hilbert(sosfiltfilt(sos, windows), axis=-1)
     edge = round(EDGE * sfreq)
     inside = analytic[..., edge:-edge].swapaxes(0, 1).reshape(windows.shape[1], -1)
-    return np.abs(np.corrcoef(inside.real)), np.corrcoef(np.abs(inside))
+    # of a single channel, numpy returns a number
+    correlation, envelope = (
+        np.corrcoef(values).reshape(2 * [len(values)])
+        for values in (inside.real, np.abs(inside))
+    )
+    return np.abs(correlation), envelope
 
 
 def _cut(recording, picks, name):

@@ -40,11 +40,13 @@ def normalize(values):
     Returns
     -------
     normalized : ndarray, shape (n_rows, n_components)
-        Rows whose products are cosines around the mean; zeros stay zeros.
+        Rows whose products are cosines around the mean; zeros for rows at the mean.
     """
-    centred = values - values.mean(axis=0)
+    centred = values - values.mean(axis=0, dtype=float)
     length = np.linalg.norm(centred, axis=1, keepdims=True)
-    return centred / np.where(length > 0, length, 1)
+    # what rounding leaves of rows that are all the same has no direction
+    is_left = length > 1e-6 * np.linalg.norm(values, axis=1).max(initial=0)
+    return np.where(is_left, centred / np.where(is_left, length, 1), 0)
 
 
 def compare_rows(first, second, allowed=None):

@@ -132,9 +132,11 @@ def correlate_envelopes(
         return np.nan
     deviation = np.concatenate(envelopes, axis=1)
     deviation -= deviation.mean(axis=1, keepdims=True)
-    spread = np.sqrt(np.square(deviation).sum(axis=1))
-    flat = (spread < 1e-12 * np.sqrt(deviation.shape[1])).any()
-    return 0.0 if flat else float(np.prod(deviation, axis=0).sum() / spread.prod())
+    largest = np.abs(np.concatenate(pairs, axis=1)).max(axis=1)
+    if (np.abs(deviation).max(axis=1) <= FLAT * largest).any():
+        return 0.0
+    deviation /= np.linalg.norm(deviation, axis=1, keepdims=True)
+    return float(np.prod(deviation, axis=0).sum())
 
 
 def compute_coherence(

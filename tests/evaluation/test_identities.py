@@ -200,6 +200,20 @@ def test_subjects_are_held_out(X):
     assert set(scores["fold"]) == {0, 1}
 
 
+def test_parallel_is_the_same(X):
+    # other processes know nothing of shorter training: this one has no second path
+    small = {"n_dim": 8, "n_heads": 2, "n_layers": 1, "n_forward": 16}
+    params = {f"module__{name}": value for name, value in small.items()}
+    rec = make_small(architecture="transformer", net_params=params)
+    models = {"mean": MeanPrediction(), "by region": rec}
+    params = {"cv": GroupKFold(2), "seconds": 2.0}
+    one, parallel = (
+        cross_val_reconstruct(models, X, n_jobs=n, **params) for n in (1, 2)
+    )
+    # with another number of threads sums are rounded otherwise
+    pd.testing.assert_frame_equal(one, parallel, atol=1e-5, rtol=0)
+
+
 def test_five_folds_unless_told(make_coupled):
     X = [make_coupled(f"sub-{i}", "AB", n_channels=1, duration=12.0) for i in range(6)]
     log = []

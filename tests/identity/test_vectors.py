@@ -11,6 +11,7 @@ from sklearn.frozen import FrozenEstimator
 
 from mne_funcmap.embedder import FunctionalEmbedder
 from mne_funcmap.identity.cross_fitting import check_identities, cross_fit
+from mne_funcmap.identity.scaled import find_scale
 from mne_funcmap.identity.union import IdentityUnion, make_identity
 from mne_funcmap.identity.vectors import (
     IDENTITIES,
@@ -346,6 +347,19 @@ def test_union_of_something_constant(recordings):
     joined = IdentityUnion(["none", "region"]).fit(recordings).transform(recordings)
     assert np.isfinite(joined[0]).all()
     assert (joined[0][:, 0] == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scale_is_found_of_what_differs(dtype):
+    """Identities that are all the same would be blown up by what rounding leaves."""
+    row = np.array([0.1, 1000.7, -0.3], dtype)
+    assert find_scale(np.tile(row, (7, 1))) == 1
+    assert find_scale(np.zeros((3, 2), dtype)) == 1
+    values = np.random.default_rng(0).standard_normal((50, 3)).astype(dtype)
+    expected = np.sqrt(values.astype(float).var(axis=0).sum())
+    for size in (1e-12, 1.0, 1e6):
+        found = find_scale(dtype(size) * values)
+        assert found == pytest.approx(size * expected, rel=1e-6)
 
 
 def test_union_passes_picks_and_seed_on(recordings):

@@ -1,9 +1,16 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
 from scipy.stats import kurtosis, skew
 
-from mne_funcmap.nets.encoders import ENCODERS, ConvEncoder, SpectralEncoder
+from mne_funcmap.nets.encoders import (
+    ENCODERS,
+    ConvEncoder,
+    SpectralEncoder,
+    standardize_segments,
+)
 from mne_funcmap.nets.spectra import (
     Bands,
     Rhythms,
@@ -129,6 +136,103 @@ def test_gain_shifts_the_log_amplitude_alone(gain, n_times):
         atol=1e-3,
         rtol=0,
     )
+
+
+def make_all_kinds(n_times):
+    """White and pink noise, integers and a step, in float32."""
+    white = 2e4 * make_segments(4, n_times)
+    pink = white.cumsum(dim=1)
+    step = torch.arange(n_times)[None] >= n_times // 3
+    pink = pink - pink.mean(dim=1, keepdim=True)
+    return torch.cat([white, pink, (9 * white).round(), step.float()])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("n_times", [2, 3, 10, 50, 400, N_TIMES, 10_000])
+@pytest.mark.parametrize("scale", [1e-12, 1e-6, 1.0, 1e6])
+def test_features_in_float32_are_those_in_float64(n_times, scale):
+    """To 1e-4, of features whose spread is about one."""
+    front_end = SpectralFeatures(n_times)
+    exact = copy.deepcopy(front_end).double()
+    segments = scale * make_all_kinds(n_times)
+    expected = exact(segments.double())
+    assert expected.dtype == torch.float64
+    torch.testing.assert_close(
+        front_end(segments).double(), expected, rtol=0, atol=1e-4
+    )
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("scale", [1e-12, 1e-6, 1.0, 1e6])
+def test_embeddings_in_float32_are_those_in_float64(name, scale):
+    """To 1e-5 of the spread of embeddings, of trained networks."""
+    encoder = make_encoder(name)
+    segments = scale * make_all_kinds(N_TIMES)
+    if name == "spectral":
+        encoder.calibrate(encoder.front_end(segments))
+    else:
+        encoder.train()(segments)  # for the statistics of batches
+    expected = copy.deepcopy(encoder.eval()).double()(segments.double()).double()
+    torch.testing.assert_close(
+        encoder(segments).double(), expected, rtol=0, atol=1e-5 * expected.std().item()
+    )
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("factor", [4, 16])
+def test_bands_without_power_have_no_features(factor):
+    """Rounding, all there is in them after upsampling, is neither bursty nor shared."""
+    slow = make_segments(5, N_TIMES).cumsum(dim=1).double()
+    slow = slow - slow.mean(dim=1, keepdim=True)
+    spectrum = torch.fft.rfft(slow, norm="forward")[:, : N_TIMES // 2 // factor]
+    segments = torch.fft.irfft(spectrum, n=N_TIMES, norm="forward")
+    rhythms = Rhythms(N_TIMES // 2)
+    empty = rhythms.lowest >= spectrum.shape[1]
+    assert 2 <= empty.sum() < len(empty)
+    power = rhythms(transform(segments.float()))
+    power = power / compute_power(transform(segments)).sum(dim=1)[:, None, None]
+    burstiness, spread = describe_dynamics(power.float()).chunk(2, dim=1)
+    for found in (burstiness, spread):
+        assert found[:, empty].abs().max() < 0.01
+        assert found[:, ~empty].abs().mean() > 0.1
+    pairs = torch.triu_indices(len(empty), len(empty), 1)
+    of_empty = empty[pairs].any(dim=0)
+    correlations = correlate_bands(power.float())
+    assert correlations[:, of_empty].abs().max() < 0.01
+    assert correlations[:, ~of_empty].abs().max() > 0.1
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("n_times", [2, 50, N_TIMES])
+def test_constants_are_all_alike(n_times):
+    values = torch.tensor([0.0, 1e-30, 3e-5, -3e-5, 0.1, 1e17])
+    features = SpectralFeatures(n_times)(values[:, None].expand(-1, n_times))
+    assert features.isfinite().all()
+    torch.testing.assert_close(features, features[:1].expand_as(features))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e6])
+def test_amplitude_is_that_of_the_signal(scale):
+    """The log of the root of the power under a Hann window, of mean square 1.5."""
+    segments = scale * make_segments(4, 2000).double()
+    found = SpectralFeatures(2000).double()(segments)[:, -1]
+    window = 1 - np.cos(2 * np.pi * np.arange(2000) / 2000)
+    centred = segments.numpy() - segments.numpy().mean(axis=1, keepdims=True)
+    # half of the power is at negative frequencies
+    expected = np.log(np.square(centred * window).mean(axis=1) / 2) / 2
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e20])
+def test_standardized_segments_equal_numpy(scale):
+    segments = scale * make_all_kinds(300)
+    values = segments.double().numpy()
+    expected = values - values.mean(axis=1, keepdims=True)
+    expected /= expected.std(axis=1, keepdims=True)
+    np.testing.assert_allclose(standardize_segments(segments), expected, atol=1e-5)
 
 
 def transform(signal):
@@ -310,6 +414,21 @@ def test_waveforms_equal_numpy():
     differences = np.diff(values, axis=1, append=values[:, -1:])
     first = np.sqrt(np.square(differences).mean(axis=1))
     np.testing.assert_allclose(features[:, 9], np.log(first / rms), rtol=1e-2)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("cycles", [1, 3, 20])
+def test_waveform_of_a_sine_in_closed_form(cycles):
+    """Its differences are sines, however small beside it."""
+    # flat where samples run out
+    sine = torch.cos(2 * torch.pi * cycles * torch.arange(512) / 512)[None]
+    (features,) = Waveform(512)(transform(sine)).numpy()
+    skewness, kurtosis_, size = features[:9].reshape(3, 3)
+    np.testing.assert_allclose(skewness, 0, atol=0.03)
+    np.testing.assert_allclose(kurtosis_, np.log(1 + 1.5), atol=0.03)
+    np.testing.assert_allclose(size, np.log(8**0.5 / np.pi), atol=0.03)
+    ratio = np.log(2 * np.sin(np.pi * cycles / 512))
+    np.testing.assert_allclose(features[9:], ratio, atol=0.03)
 
 
 @torch.no_grad()

@@ -179,10 +179,60 @@ def test_gradients(loss):
     )
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        SupervisedContrastiveLoss(0.2),
+        SupervisedContrastiveLoss(0.05, 0.5),
+        PairwiseContrastiveLoss(0.5),
+        PairwiseContrastiveLoss(1.5),
+        JointContrastiveLoss(SupervisedContrastiveLoss, n_labels=3, weight=2.0),
+    ],
+)
+@pytest.mark.parametrize("n_groups", [None, 4])
+def test_float32_is_float64(loss, n_groups):
+    """To 1e-6, and gradients to 1e-5 of the largest."""
+    rng = np.random.default_rng(0)
+    z, targets = make_embeddings(rng.integers(0, 5, 300))
+    if n_groups is not None:
+        groups = torch.from_numpy(rng.integers(0, n_groups, 300))
+        targets = torch.stack([targets, groups], dim=1)
+    values, gradients = [], []
+    for dtype in (torch.float32, torch.float64):
+        given = z.to(dtype).requires_grad_()
+        value = loss(given, targets)
+        value.backward()
+        assert value.dtype == given.grad.dtype == dtype
+        values.append(value.item())
+        gradients.append(given.grad.double())
+    assert values[0] == pytest.approx(values[1], rel=1e-6)
+    largest = gradients[1].abs().max().item()
+    torch.testing.assert_close(*gradients, rtol=0, atol=1e-5 * largest)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gradient_of_joint(loss):
+    z, labels = make_embeddings()
+    targets = torch.stack([labels, torch.tensor([0, 1, 1, 1, 2, 3, 0, 1, 4])], dim=1)
+    joint = JointContrastiveLoss(loss, n_labels=2, weight=3.0)
+    assert torch.autograd.gradcheck(lambda z: joint(z, targets), z.requires_grad_())
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("n_labels", [0, 9])
+def test_joint_of_one_kind_alone(loss, n_labels):
+    z, labels = make_embeddings()
+    z.requires_grad_()
+    value = JointContrastiveLoss(loss, n_labels=n_labels, weight=1.0)(z, labels)
+    value.backward()
+    assert value.item() == pytest.approx(loss()(z, labels).item())
+    assert z.grad.isfinite().all()
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("scale", [0.0, 1.0, 1e4])
 @pytest.mark.parametrize(
-    "labels", [LABELS, [0, 1, 2, 3], [0, 0, 0, 0], [0, 1], [3]], ids=str
+    "labels", [LABELS, [0, 1, 2, 3], [0, 0, 0, 0], [0, 0], [0, 1], [3]], ids=str
 )
 @pytest.mark.parametrize("same", [False, True])
 def test_finite(loss, scale, labels, same):

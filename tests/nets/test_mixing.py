@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -162,6 +164,37 @@ def test_equal_to_factor_analysis(given, n_latents):
     ):
         expected = predict_by_hand(path, identity, is_source.numpy(), targets.numpy())
         np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("n_sources", [1, 2, 150])
+@pytest.mark.parametrize("gain", [0.0, 1.0, 10.0])
+def test_float32_is_float64(n_sources, gain):
+    """Predictions to 1e-4 of their size, of one source and of many, weak and strong."""
+    with torch.random.fork_rng():
+        path = make_path(n_latents=64)
+        path.loadings.weight.mul_(gain)
+        path.loadings.bias.mul_(gain)
+    rng = torch.Generator().manual_seed(2)
+    identity = torch.randn(1, n_sources + 1, N_IDENTITY, generator=rng)
+    given = torch.arange(n_sources + 1)[None] > 0, torch.tensor([[0]])
+    windows = torch.randn(20, n_sources + 1, 30, generator=rng)
+    found = path.combine(windows, path(identity, *given))
+    exact = copy.deepcopy(path).double()
+    expected = exact.combine(windows.double(), exact(identity.double(), *given))
+    assert expected.dtype == torch.float64
+    largest = expected.abs().max().item()
+    assert (largest > 0) == (gain > 0)
+    torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-4 * largest)
+
+
+def test_gradient_by_identities(given):
+    with torch.random.fork_rng():
+        path = make_path(n_times=2).double()
+    identity = given["identity"].double().requires_grad_()
+    where = given["is_source"], given["targets"]
+    assert torch.autograd.gradcheck(lambda x: path(x, *where), identity)
+    assert torch.autograd.gradcheck(lambda x: path.estimate(x, where[0]), identity)
 
 
 @torch.no_grad()

@@ -162,6 +162,21 @@ def test_connectivity_in_closed_form():
     assert envelope[0, 3] == pytest.approx(0, abs=0.05)
 
 
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_connectivity_of_few_channels(n_channels):
+    windows = np.random.default_rng(0).standard_normal((2, n_channels, 500))
+    for found in connect(windows, 100.0, (13.0, 30.0)):
+        assert found.shape == (n_channels, n_channels)
+        assert found.diagonal() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e6])
+def test_connectivity_has_no_unit(scale):
+    windows = np.random.default_rng(0).standard_normal((2, 3, 500))
+    expected = connect(windows, 100.0, (13.0, 30.0))
+    np.testing.assert_allclose(connect(scale * windows, 100.0, (13.0, 30.0)), expected)
+
+
 def test_distances_are_plain_spearman(recordings):
     table = probe_distances(
         recordings, {"position": Known()}, cv=GroupKFold(2), bands=BETA

@@ -180,7 +180,15 @@ def test_normalized_rows():
     found = normalize(values)
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1)
     np.testing.assert_allclose(normalize(3 * values - 7), found)
-    np.testing.assert_array_equal(normalize(np.ones((3, 4))), 0)
+    np.testing.assert_allclose(normalize(1e-12 * values), found)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_rows", [1, 3, 7])
+def test_rows_that_are_all_the_same_have_no_direction(n_rows, dtype):
+    """Whatever rounding makes of the difference to their mean."""
+    row = np.array([0.1, 0.7, -0.3], dtype)
+    np.testing.assert_array_equal(normalize(np.tile(row, (n_rows, 1))), 0)
 
 
 def test_subjects_count_equally():

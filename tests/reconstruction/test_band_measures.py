@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.signal import butter, filtfilt, hilbert
 
 from mne_funcmap.baselines import MeanPrediction, RecordingRidge
 from mne_funcmap.evaluation.identities import split_begin
@@ -93,6 +94,34 @@ def test_envelopes_of_a_multiple_are_one(factor):
         assert correlate_envelopes([pair], SFREQ, band) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("band", [(8.0, 13.0), (30.0, 45.0)])
+def test_envelopes_equal_the_plain_formula(band):
+    pair = draw(20.0)
+    pair[1] += pair[0]
+    b, a = butter(3, np.array(band) / (SFREQ / 2), "bandpass")
+    envelopes = [np.abs(hilbert(filtfilt(b, a, signal))) for signal in pair]
+    margin = int(np.ceil(3 / band[0] * SFREQ))
+    expected = np.corrcoef(envelopes)[0, 1]
+    inside = np.corrcoef([envelope[margin:-margin] for envelope in envelopes])[0, 1]
+    found = correlate_envelopes([pair], SFREQ, band)
+    assert found == pytest.approx(inside, abs=1e-3)
+    assert abs(found - expected) > 1e-4  # ends do not count
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e-6, 1e6])
+def test_units_and_digits_do_not_matter(scale):
+    pair = draw(20.0)
+    pair[1] += pair[0]
+    stretches = [slice(0, 900), slice(900, 2000)]
+    expected = measure_bands(*pair, stretches, SFREQ, BANDS)
+    assert np.abs([*expected.values()]).min() > 0
+    found = measure_bands(*(scale * pair), stretches, SFREQ, BANDS)
+    assert found == pytest.approx(expected, rel=1e-9)
+    rounded = (scale * pair).astype(np.float32)
+    found = measure_bands(*rounded, stretches, SFREQ, BANDS)
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
 def test_envelope_is_that_of_the_band():
     """A rhythm of another phase, whose amplitude goes along, correlates."""
     times = np.arange(0, 60, 1 / SFREQ)
@@ -148,7 +177,7 @@ def test_stretches_of_any_length(band):
 # Both
 
 
-@pytest.mark.parametrize("value", [0.0, 0.3, -7.0])
+@pytest.mark.parametrize("value", [0.0, 1e-9, 0.3, -7.0, 1e6])
 def test_a_prediction_that_does_not_change_has_nothing_in_common(value):
     truth = draw(20.0, 1)[0]
     predicted = np.full(len(truth), value)

@@ -44,6 +44,18 @@ def test_moments_are_mean_products(bank, n_windows):
     torch.testing.assert_close(moments, moments.permute(2, 3, 0, 1))
 
 
+def test_sums_of_many_windows_lose_no_digits():
+    """The moments of a constant are exact, those of an hour good to 1e-5."""
+    bank = FilterBank(100.0, N_TIMES)
+    ones = compute_moments(torch.ones(3600, 1, N_TIMES), bank)
+    assert ones[0, bank.centre, 0, bank.centre] == 1
+    windows = draw_windows(3600)
+    signals = bank(windows).double().flatten(1, 2).transpose(0, 1).flatten(1).numpy()
+    expected = signals @ signals.T / signals.shape[1]
+    found = compute_moments(windows, bank).numpy().reshape(expected.shape)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * expected.max())
+
+
 def test_moments_without_delay_are_the_covariance():
     bank = FilterBank(100.0, N_TIMES)
     windows = draw_windows(10)
@@ -97,6 +109,29 @@ def test_extreme_scores(bank):
     r, nmse = score_moments(weights, moments, torch.full((1, 3), 2), bank.centre)
     np.testing.assert_allclose(r, [[1, -1, 0]], atol=1e-5)
     np.testing.assert_allclose(nmse, [[0, 9, 1]], atol=1e-4)
+
+
+def test_loss_in_float32_and_its_gradient(bank):
+    moments = compute_moments(draw_windows(6), bank)[None]
+    targets, counts = torch.tensor([[[2, 0]]]), torch.ones(1, 1, 2).bool()
+    truth = {"moments": moments, "targets": targets, "counts": counts}
+    loss, weights = MomentLoss(centre=bank.centre), draw_weights(bank, 1, 2)[:, None]
+    exact = weights.double().requires_grad_()
+    doubled = truth | {"moments": moments.double()}
+    assert torch.autograd.gradcheck(lambda w: loss(w, doubled), exact)
+    found = loss(weights, truth)
+    assert found.dtype == torch.float32
+    assert found.item() == pytest.approx(loss(exact, doubled).item(), rel=1e-5)
+
+
+def test_scores_of_a_single_channel(bank):
+    """It predicts itself, or nothing."""
+    moments = compute_moments(draw_windows(6)[:, :1], bank)[None]
+    weights = torch.zeros(1, 2, 1, bank.n_filters)
+    weights[0, 0, 0, bank.centre] = 1.0
+    r, nmse = score_moments(weights, moments, torch.zeros(1, 2, dtype=int), bank.centre)
+    np.testing.assert_allclose(r, [[1, 0]], atol=1e-6)
+    np.testing.assert_allclose(nmse, [[0, 1]], atol=1e-6)
 
 
 def test_scores_of_silence_are_finite(bank):

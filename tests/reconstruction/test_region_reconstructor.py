@@ -126,6 +126,14 @@ def test_measure():
     assert found["amplitude_ratio"] == pytest.approx(predicted.std() / truth.std())
 
 
+def test_measure_in_float32():
+    rng = np.random.default_rng(0)
+    truth, noise = rng.standard_normal((2, 5000))
+    predicted = 0.5 * truth + 0.2 * noise + 0.3
+    found = measure(predicted.astype(np.float32), truth.astype(np.float32))
+    assert found == pytest.approx(measure(predicted, truth), rel=1e-5)
+
+
 def test_measure_extremes():
     truth = np.sin(np.arange(1000))
     truth -= truth.mean()

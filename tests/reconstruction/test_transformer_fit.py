@@ -113,6 +113,15 @@ def test_shape(net):
     assert predict(net, **make_given()).shape == (2, 2, 10)
 
 
+@pytest.mark.parametrize("targets", [(1, 3), (0, 1, 2, 4)])
+def test_float32_is_float64(net, targets):
+    given = make_given(n=4, targets=targets)
+    doubled = {k: v.double() if v.is_floating_point() else v for k, v in given.items()}
+    # what is returned is float32 in any case
+    expected = predict(copy.deepcopy(net).double(), **doubled)
+    assert_allclose(predict(net, **given), expected, atol=1e-5 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("n_times", [1, 2, 3, 7, 11, 26])
 def test_any_number_of_samples(n_times):
     """A patch is of 2 samples, or of 5 beside the linear path."""
@@ -410,6 +419,20 @@ def test_padding_targets_do_not_count_in_the_loss():
     loss.backward()
     assert_array_equal(predicted.grad[0, 1], np.zeros(10))
     assert (predicted.grad[1] != 0).all()
+
+
+def test_loss_in_float32_and_its_gradient():
+    rng = torch.Generator().manual_seed(0)
+    predicted, true = torch.randn(2, 3, 2, 20, generator=rng, dtype=torch.float64)
+    counts = torch.tensor([[True, False], [True, True], [True, True]])
+    truth = {"windows": true, "counts": counts}
+    predicted.requires_grad_()
+    assert torch.autograd.gradcheck(lambda p: WindowLoss()(p, truth), predicted)
+    exact = WindowLoss()(predicted, truth).item()
+    truth = {"windows": true.float(), "counts": counts}
+    found = WindowLoss()(predicted.float(), truth)
+    assert found.dtype == torch.float32
+    assert found.item() == pytest.approx(exact, rel=1e-6)
 
 
 def test_loss_of_flat_predictions_is_finite():

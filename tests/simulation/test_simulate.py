@@ -200,6 +200,35 @@ def test_the_seed_decides_everything(recordings):
     assert not same_data(*fresh)
 
 
+@pytest.mark.parametrize(
+    ("options", "sample", "deviation"),
+    [
+        (
+            {},
+            [31.477516, 31.954006, 34.757679, -32.304053, 35.439963],
+            [34.829146, 31.963146, 34.118126, 38.906633, 42.03362],
+        ),
+        (
+            {"coupling": 0.5, "aperiodic": 1.0, "random_polarity": True},
+            [82.603239, 5.332532, 34.189289, 8.257747, 19.050796],
+            [80.099248, 72.667129, 78.063932, 78.638872, 73.073139],
+        ),
+        (
+            {"phase_amplitude_coupling": 1.0, "random_state": 3},
+            [2.064011, 19.278305, 9.746166, 8.088627, 83.401638],
+            [28.761595, 30.279957, 26.351464, 30.304771, 50.409988],
+        ),
+    ],
+)
+def test_stored_values(options, sample, deviation):
+    """Of version 0.1, in microvolts: published numbers are of such signals."""
+    raw = simulate_recordings(2, 1, 4.0, sfreq=400.0, n_channels=1, **options)[1]
+    data = 1e6 * raw.get_data()
+    assert raw.ch_names == ["GPi1", "STN1", "VO1", "Motor1", "VIM1"]
+    assert_allclose(data[:, 777], sample, rtol=1e-6)
+    assert_allclose(data.std(axis=1), deviation, rtol=1e-6)
+
+
 def test_subjects_and_sessions_do_not_depend_on_how_many_there_are():
     many = simulate_recordings(3, 3, 2.0, wrong_labels=0.3, missing_regions=0.3)
     few = simulate_recordings(2, 1, 2.0, wrong_labels=0.3, missing_regions=0.3)
