@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..evaluation.resampling import describe, weigh_subjects
+from ..evaluation.resampling import describe, pool_subjects
 from .categories import COLORS, UNKNOWN_COLOR, make_handle, make_palette, shorten
 from .style import (
     PAGE,
@@ -258,12 +258,13 @@ def _draw_region(axes, rows, place, step, color):
     if not len(by_subject):
         return
     _draw_dots(axes, by_subject["mean"], place, 0.3 * step, color)
-    weights = weigh_subjects(len(by_subject), N_RESAMPLES, 0)
-    draws = (weights @ by_subject["sum"]) / (weights @ by_subject["count"])
-    found = describe(draws[None], "mean", "low", "high")
+    sums, counts = (by_subject[name].to_numpy(float) for name in ("sum", "count"))
+    axes.scatter(sums.sum() / counts.sum(), place, color=color, s=28, zorder=4)
     if len(by_subject) > 1:
+        drawn = {"n_resamples": N_RESAMPLES, "random_state": 0}
+        means = pool_subjects(sums, counts)[None]
+        found = describe(means, "mean", "low", "high", **drawn)
         axes.hlines(place, found["low"], found["high"], color=color, lw=2, zorder=3)
-    axes.scatter(found["mean"], place, color=color, s=28, zorder=4)
 
 
 def _draw_dots(axes, scores, place, spread, color):
