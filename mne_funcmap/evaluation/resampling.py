@@ -84,7 +84,7 @@ def compare_models(
     n_resamples,
     random_state,
     by_subject=None,
-    bounds=(-np.inf, np.inf),
+    bounds=None,
 ):
     """Describe the scores of models, and their differences to the best baseline.
 
@@ -105,7 +105,7 @@ def compare_models(
         Seed of the draws.
     by_subject : ndarray | None, shape (n_models, n_subjects)
         Scores of each subject, for the tests.
-    bounds : tuple of (float, float)
+    bounds : None | tuple of (float, float)
         What the score cannot be beyond.
 
     Returns
@@ -157,7 +157,7 @@ def describe(
     *,
     n_resamples,
     random_state,
-    bounds=(-np.inf, np.inf),
+    bounds=None,
     n_baselines=1,
 ):
     """Return scores and the ends of their 95 % intervals as columns.
@@ -172,7 +172,7 @@ def describe(
         Number of times that subjects are drawn with replacement.
     random_state : int | RandomState | None
         Seed of the draws.
-    bounds : tuple of (float, float)
+    bounds : None | tuple of (float, float)
         What the score cannot be beyond, such as 0 and 1 for an accuracy.
     n_baselines : int
         Number of baselines of which the best was taken off the score.
@@ -181,7 +181,7 @@ def describe(
     -------
     columns : dict of str to ndarray
         Scores of all, and the ends; nan where there are no scores, and of the ends
-        where fewer than two subjects count.
+        where fewer than two subjects count, or none are drawn.
 
     Notes
     -----
@@ -208,12 +208,10 @@ def describe(
     .. [3] Hall, "On the removal of skewness by transformation", Journal of the Royal
        Statistical Society B 54 (1992).
     """
-    if n_resamples < 1:
-        raise ValueError(f"n_resamples is {n_resamples}: expected 1 at least.")
     rng = check_random_state(random_state)
     score, others = scores[:, 0], scores[:, 1:]
     counts = np.isfinite(others) & np.isfinite(score)[:, None]
-    n_subjects = counts.sum(axis=1)
+    n_subjects = counts.sum(axis=1) * (n_resamples > 0)
     ends = np.full((2, len(scores)), np.nan)
     tails = TAIL, 2 * TAIL / max(2, n_baselines)
     for n in np.unique(n_subjects[n_subjects > 1]):
@@ -221,7 +219,9 @@ def describe(
         without = others[rows][counts[rows]].reshape(len(rows), n)
         pseudo = n * score[rows, None] - (n - 1) * without
         ends[:, rows] = score[rows] + _reach(pseudo, tails, n_resamples, rng)
-    return {name: score} | dict(zip((low, high), ends.clip(*bounds), strict=True))
+    if bounds is not None:
+        ends = ends.clip(*bounds)
+    return {name: score} | dict(zip((low, high), ends, strict=True))
 
 
 def _reach(values, tails, n_resamples, rng):
