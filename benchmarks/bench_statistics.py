@@ -7,8 +7,9 @@
   between models, labels shuffled, regions uncoupled.
 
 Each number is of 2,000 runs (Monte Carlo error 0.005), those through trained models of
-100 (0.02). Run ``python benchmarks/bench_statistics.py`` (ten minutes), or
-``python -m benchmarks --only statistics``; ``--runs`` for fewer.
+100 (0.02). Run ``python benchmarks/bench_statistics.py``, or ``python -m benchmarks
+--only statistics``; ``--runs`` and ``--trained`` for fewer. It takes half an hour, most
+of it for trained models.
 """
 
 import argparse
