@@ -27,6 +27,7 @@ import bench_io
 import bench_machine
 import bench_reconstructor
 import bench_scale
+import bench_statistics
 import bench_transformer
 
 import mne_funcmap as mf
@@ -60,6 +61,7 @@ def list_sections(data, limit):
             bench_transformer.format_transformer,
         ),
         "scale": (_measure_scale, bench_scale.format_scale),
+        "statistics": (bench_statistics.measure, bench_statistics.format_statistics),
     }
     if torch.cuda.is_available():
         sections["gpu"] = (bench_gpu.measure, bench_gpu.format_gpu)

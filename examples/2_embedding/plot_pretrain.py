@@ -22,7 +22,7 @@ import matplotlib.pyplot as plt
 import mne
 import numpy as np
 import pandas as pd
-from scipy.stats import bootstrap
+from scipy.stats import sem, t
 from sklearn.neighbors import KNeighborsClassifier
 
 import mne_funcmap as mf
@@ -103,8 +103,8 @@ for n_labelled in (1, 2, 4):
             np.mean(get_labels(raw) == regions)
             for raw, regions in zip(test, predicted, strict=True)
         ]
-        interval = bootstrap((right,), np.mean, method="percentile", rng=0)
-        low, high = interval.confidence_interval
+        reach = sem(right) * t.ppf(0.975, len(right) - 1)  # over patients
+        low, high = np.clip([np.mean(right) - reach, np.mean(right) + reach], 0, 1)
         rows.append([n_labelled, name, np.mean(right), low, high])
 scores = pd.DataFrame(rows, columns=["labelled", "model", "accuracy", "low", "high"])
 

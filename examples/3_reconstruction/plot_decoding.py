@@ -22,7 +22,7 @@ import matplotlib.pyplot as plt
 import mne
 import numpy as np
 import torch
-from scipy.stats import bootstrap
+from scipy.stats import sem, t
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
@@ -89,13 +89,19 @@ pipelines = {
 # the score of each fold; predictions are needed for an interval over patients.
 
 cv = GroupKFold(2)
+
+
+def find_interval(values):
+    """Return the interval of the mean over patients, by Student's t."""
+    reach = sem(values) * t.ppf(0.975, len(values) - 1)
+    return np.clip([values.mean() - reach, values.mean() + reach], 0, 1)
+
+
 right = {}
 for name, pipeline in pipelines.items():
     predicted = cross_val_predict(pipeline, X, labels, groups=groups, cv=cv)
     right[name] = (predicted == labels).reshape(8, 2).mean(axis=1)
-    low, high = bootstrap(
-        (right[name],), np.mean, method="percentile", rng=0
-    ).confidence_interval
+    low, high = find_interval(right[name])
     print(f"{name:15} {right[name].mean():.2f} [{low:.2f}, {high:.2f}]")
 print(f"{'chance':15} 0.50")
 
@@ -103,8 +109,7 @@ print(f"{'chance':15} 0.50")
 
 fig, ax = plt.subplots(figsize=(6.5, 3), layout="constrained")
 for place, share in enumerate(right.values()):
-    interval = bootstrap((share,), np.mean, method="percentile", rng=0)
-    low, high = interval.confidence_interval
+    low, high = find_interval(share)
     ax.hlines(place, low, high, color="#0072B2", lw=2)
     ax.plot(share.mean(), place, "o", color="#0072B2", ms=8)
     ax.plot(share, place + 0.2 + 0.1 * rng.uniform(-1, 1, 8), ".", color="0.6")

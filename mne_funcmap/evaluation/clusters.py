@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from .resampling import describe, weigh_subjects
+
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ..hints import Seed
 
 CHUNK = 50  # weightings at a time
 
 
-def measure_clusters(frame: pd.DataFrame) -> pd.DataFrame:
+def measure_clusters(
+    frame: pd.DataFrame, *, n_resamples: int = 10_000, random_state: Seed = 0
+) -> pd.DataFrame:
     """Measure how far embeddings cluster by region, for each model.
 
     Parameters
@@ -22,6 +28,10 @@ def measure_clusters(frame: pd.DataFrame) -> pd.DataFrame:
         Embeddings of channels: model, fold, subject, region, and components c0, c1,
         ..., as by :func:`~mne_funcmap.compare_embedders`. Rows without a region, or
         an embedding, do not count.
+    n_resamples : int
+        Number of times that subjects are drawn with replacement.
+    random_state : int | RandomState | None
+        Seed of the draws.
 
     Returns
     -------
@@ -35,9 +45,9 @@ def measure_clusters(frame: pd.DataFrame) -> pd.DataFrame:
     -----
     Embeddings of different folds are of different networks, so that measures are
     computed in each fold, and averaged over folds. A fold with fewer than two regions
-    does not count. The intervals are 1.96 standard errors to each side, by leaving out
-    each subject in turn from all folds (jackknife). Drawing subjects with replacement
-    would not do: one that is drawn twice makes clusters tighter.
+    does not count. For the intervals each subject is left out in turn from all folds:
+    a t bootstrap of what each subject adds, and of fewer than ten subjects t intervals.
+    No subject is embedded twice, which would make clusters tighter.
     """
     import pandas as pd
 
@@ -45,11 +55,10 @@ def measure_clusters(frame: pd.DataFrame) -> pd.DataFrame:
     if not components:
         return pd.DataFrame(columns=["model"])
     known = frame[frame["region"].notna() & frame[components].notna().all(axis=1)]
-    names, subject = np.unique(known["subject"].to_numpy(str), return_inverse=True)
-    # all, then all but one
-    weights = np.vstack([np.ones(len(names)), 1 - np.eye(len(names))])
+    subjects, subject = np.unique(known["subject"].to_numpy(str), return_inverse=True)
+    weights = weigh_subjects(len(subjects))
     known = known.assign(place=subject)
-    rows = []
+    names, found = [], []
     for model, of_model in known.groupby("model", sort=False):
         folds = [
             _measure_fold(
@@ -61,9 +70,17 @@ def measure_clusters(frame: pd.DataFrame) -> pd.DataFrame:
             if 2 <= of_fold["region"].nunique() < len(of_fold)
         ]
         if folds:
-            values = np.ma.masked_invalid(folds).mean(axis=0)
-            rows.append({"model": model} | _describe(values))
-    return pd.DataFrame(rows)
+            values = np.ma.masked_invalid(folds).mean(axis=0).filled(np.nan)
+            names.append(model)
+            found.append(values)
+    if not names:
+        return pd.DataFrame(columns=["model"])
+    columns = {"model": names}
+    drawn = {"n_resamples": n_resamples, "random_state": random_state}
+    for measure, scores in zip(MEASURES, np.array(found).swapaxes(0, 1), strict=True):
+        name = measure.__name__
+        columns |= describe(scores, name, f"{name}_low", f"{name}_high", **drawn)
+    return pd.DataFrame(columns)
 
 
 def list_components(frame):
@@ -189,20 +206,6 @@ def _measure_fold(points, regions, weights):
         np.concatenate([measure(points, codes, chunk) for chunk in chunks])
         for measure in MEASURES
     ]
-
-
-def _describe(values):
-    """Return measures and their intervals, of masked arrays (3, 1 + n_subjects)."""
-    columns = {}
-    for measure, scores in zip(MEASURES, values, strict=True):
-        score, others = scores[:1].filled(np.nan)[0], scores[1:].compressed()
-        reach = np.nan
-        if len(others) > 1:
-            reach = 1.96 * np.sqrt((len(others) - 1) * others.var())
-        name = measure.__name__
-        ends = {f"{name}_low": score - reach, f"{name}_high": score + reach}
-        columns |= {name: score} | ends
-    return columns
 
 
 MEASURES = (silhouette, davies_bouldin, calinski_harabasz)

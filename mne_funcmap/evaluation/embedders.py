@@ -13,7 +13,7 @@ from ..recordings.channels import list_channels
 from .clusters import measure_clusters
 from .default_models import list_baselines, make_embedders
 from .folds import check_models, make_folds
-from .resampling import compare_models, describe, weigh_subjects
+from .resampling import balance, compare_models, describe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -228,30 +228,33 @@ def summarize(
     Notes
     -----
     Balanced accuracy is the mean over regions of the share of their channels that are
-    predicted right, all folds pooled. The intervals are percentiles over draws of
-    subjects with replacement, the same draws for all models; a region that is not in
-    a draw is left out of it. For the test, a subject's score is the share of its
-    channels that are right, each weighted by one over the number of its region.
+    predicted right, all folds pooled. The intervals are over subjects, who are
+    independent, not over channels: by a t bootstrap, and of fewer than ten subjects t
+    intervals; those of differences are paired. For the test, a subject's score is the
+    share of its channels that are right, each weighted by one over the number of its
+    region.
     """
     models = list(dict.fromkeys(predictions["model"]))
     correct = (predictions["region"] == predictions["predicted"]).astype(float)
     right, total = _count(predictions, correct, np.ones(len(correct)), models)
-    weights = weigh_subjects(len(total), n_resamples, random_state)
+    drawn = {"n_resamples": n_resamples, "random_state": random_state}
     table = compare_models(
         models,
-        _score(weights, right, total),
+        balance(right, total),
         baselines,
         "balanced_accuracy",
         by_subject=_score_subjects(right, total),
+        bounds=(0, 1),
+        **drawn,
     )
     of_region = total.sum(axis=0)
     table["chance"] = 1 / len(of_region)
     table["accuracy"] = right.sum(axis=(1, 2)) / of_region.sum()
     table["majority"] = of_region.max() / of_region.sum()
     if "n_segments" in predictions:
-        table |= _score_segments(predictions, models, weights)
+        table |= _score_segments(predictions, models, drawn)
     summary = pd.DataFrame(table)
-    clusters = measure_clusters(predictions)
+    clusters = measure_clusters(predictions, **drawn)
     return summary.merge(clusters, how="left") if len(clusters) else summary
 
 
@@ -360,26 +363,24 @@ def _count(predictions, right, total, models):
     return np.array(found, dtype=float), first.to_numpy(dtype=float)
 
 
-def _score(weights, right, total):
-    """Return balanced accuracy for every weighting of subjects, (n_models, n_draws)."""
-    n_right, n_total = weights @ right, weights @ total
-    share = n_right / np.where(n_total > 0, n_total, np.nan)
-    return np.nanmean(share, axis=2)
-
-
 def _score_subjects(right, total):
     """Return accuracies in which regions count equally, (n_models, n_subjects)."""
     weight = 1 / total.sum(axis=0)
     return right @ weight / (total @ weight)
 
 
-def _score_segments(predictions, models, weights):
+def _score_segments(predictions, models, drawn):
     """Return the balanced accuracy of segments of the models that read them."""
     read = predictions[predictions["n_segments"].notna()]
     names = [model for model in models if (read["model"] == model).any()]
     right, total = _count(read, read["n_segments_right"], read["n_segments"], names)
     found = describe(
-        _score(weights, right, total), "segment_accuracy", "segment_low", "segment_high"
+        balance(right, total),
+        "segment_accuracy",
+        "segment_low",
+        "segment_high",
+        bounds=(0, 1),
+        **drawn,
     )
     place = [names.index(model) if model in names else len(names) for model in models]
     return {name: np.append(values, np.nan)[place] for name, values in found.items()}

@@ -21,7 +21,7 @@ from .default_models import (
     make_reconstructors,
 )
 from .folds import check_models, make_folds
-from .resampling import compare_models, describe, weigh_subjects
+from .resampling import compare_models, describe, pool_subjects
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 ADAPTED = "adapted"
 SECONDS = 10.0  # of each recording held out that tell what its channels are
-CHUNK = 200  # draws at a time
 
 
 @log_level
@@ -283,28 +282,25 @@ def summarize_reconstruction(
         ``nmse_high`` and so on.
     """
     models = list(dict.fromkeys(scores["model"]))
-    subject = np.unique(scores["subject"], return_inverse=True)[1]
-    weights = weigh_subjects(subject.max() + 1, n_resamples, random_state)
+    drawn = {"n_resamples": n_resamples, "random_state": random_state}
     sums, counts = _sum_by_subject(scores, "r", models)
     if not (counts == counts[0]).all():
         raise ValueError("Models were not scored on the same channels.")
     table = compare_models(
         models,
-        (sums @ weights.T) / (counts @ weights.T),
+        pool_subjects(sums, counts),
         baselines,
         "r",
         by_subject=sums / counts,
+        bounds=(-1, 1),
+        **drawn,
     )
     if "nmse" in scores:
-        rows = [np.flatnonzero(scores["model"] == model) for model in models]
-        nmse = scores["nmse"].to_numpy()
-        medians = [_weighted_medians(nmse[at], weights, subject[at]) for at in rows]
-        table |= describe(np.array(medians), "nmse", "nmse_low", "nmse_high")
+        table |= _describe_medians(scores, "nmse", models, drawn)
     for name in scores:
         if name == "nrmse" or name.startswith(("r_envelope_", "coherence_")):
-            sums, counts = _sum_by_subject(scores, name, models)
-            means = _average(sums @ weights.T, counts @ weights.T)
-            table |= describe(means, name, f"{name}_low", f"{name}_high")
+            found = pool_subjects(*_sum_by_subject(scores, name, models))
+            table |= describe(found, name, f"{name}_low", f"{name}_high", **drawn)
     return pd.DataFrame(table)
 
 
@@ -315,22 +311,33 @@ def _sum_by_subject(scores, name, models):
     return table["sum"].to_numpy(float), table["count"].to_numpy(float)
 
 
-def _average(sums, counts):
-    """Return means; nan of nothing, as in bands that recordings are too short for."""
-    return sums / np.where(counts > 0, counts, np.nan)
+def _describe_medians(scores, name, models, drawn):
+    """Return medians over channels and the ends of their intervals (Woodruff 1952).
 
-
-def _weighted_medians(values, weights, subject):
-    """Return the median of values for each weighting of subjects, (n_draws,)."""
-    order = np.argsort(values)
-    ranked, subject = values[order], subject[order]
-    medians = []
-    for chunk in np.split(weights, range(CHUNK, len(weights), CHUNK)):
-        total = np.cumsum(chunk[:, subject], axis=1)
-        half = total[:, -1:] / 2
-        lower, upper = (total < half).sum(axis=1), (total <= half).sum(axis=1)
-        medians.append((ranked[lower] + ranked[upper]) / 2)
-    return np.concatenate(medians)
+    Medians jump when a subject is left out. The share of channels that are below the
+    median does not: it is 0.5, and the quantiles that the ends of its interval stand
+    for are those of the interval of the median.
+    """
+    scores = scores[scores[name].notna()]
+    values = scores[name].groupby(scores["model"])
+    median = values.transform("median")
+    below = (scores[name] < median) + 0.5 * (scores[name] == median)
+    shares = scores[["model", "subject"]].assign(below=below)
+    found = describe(
+        pool_subjects(*_sum_by_subject(shares, "below", models)),
+        "share",
+        "low",
+        "high",
+        bounds=(0, 1),
+        **drawn,
+    )
+    columns = {name: values.median()[models].to_numpy()}
+    for end, of_share in (("low", found["high"]), ("high", found["low"])):
+        columns[f"{name}_{end}"] = [
+            np.nan if np.isnan(share) else values.get_group(model).quantile(1 - share)
+            for model, share in zip(models, of_share, strict=True)
+        ]
+    return columns
 
 
 def _find_subjects(recordings, groups):

@@ -1,102 +1,305 @@
 """Intervals and tests over subjects, of which a study could have had others."""
 
 import numpy as np
-from scipy.stats import wilcoxon
+from mne.utils import warn
+from scipy.stats import rankdata
+from scipy.stats import t as student
 from sklearn.utils import check_random_state
 
-LEVEL = 95  # percent, of intervals
+TAIL = 0.025  # of draws, beyond each end of an interval of 95 %
+MIN_SUBJECTS = 10  # for draws; fewer have a t interval
+ROUNDING = 1e-6  # standard errors, which are none
 
 
-def weigh_subjects(n_subjects, n_resamples, random_state):
-    """Draw subjects with replacement.
+def weigh_subjects(n_subjects):
+    """Weigh subjects: all alike, then each left out in turn.
 
     Parameters
     ----------
     n_subjects : int
-        Number of subjects.
-    n_resamples : int
-        Number of draws.
-    random_state : int | RandomState | None
-        Seed.
+        Number of subjects. One alone has no interval, which is warned of.
 
     Returns
     -------
-    weights : ndarray, shape (1 + n_resamples, n_subjects)
-        How often each subject is in each draw; the first row is the data: once.
+    weights : ndarray, shape (1 + n_subjects, n_subjects)
+        What each subject counts; the first row is the data.
     """
-    rng = check_random_state(random_state)
-    shares = np.full(n_subjects, 1 / n_subjects)
-    draws = rng.multinomial(n_subjects, shares, n_resamples)
-    return np.vstack([np.ones(n_subjects), draws])
+    if n_subjects == 1:
+        warn("Scores are of one subject: there are no intervals over subjects.")
+    return np.vstack([np.ones(n_subjects), 1 - np.eye(n_subjects)])
 
 
-def compare_models(models, scores, baselines, name, *, by_subject=None):
+def pool_subjects(sums, counts):
+    """Average what subjects have, of all of them, then without each.
+
+    Parameters
+    ----------
+    sums : ndarray, shape (..., n_subjects)
+        Sums of the values of each subject.
+    counts : ndarray, shape (..., n_subjects)
+        How many values these are, or how much they count.
+
+    Returns
+    -------
+    means : ndarray, shape (..., 1 + n_subjects)
+        Of the values of all subjects, then of all but one; nan without values, and
+        for a subject who has none, and does not count.
+    """
+    weights = weigh_subjects(counts.shape[-1]).T
+    total = counts @ weights
+    means = sums @ weights / np.where(total > 0, total, np.nan)
+    means[..., 1:][counts == 0] = np.nan
+    return means
+
+
+def balance(right, total):
+    """Compute balanced accuracy, of all subjects, then without each.
+
+    Parameters
+    ----------
+    right : ndarray, shape (..., n_subjects, n_regions)
+        What is right of each subject and region.
+    total : ndarray, shape (n_subjects, n_regions)
+        Of how many.
+
+    Returns
+    -------
+    scores : ndarray, shape (..., 1 + n_subjects)
+        Mean over regions of the share that is right; a region without anything is
+        left out.
+    """
+    weights = weigh_subjects(len(total))
+    n_total = weights @ total
+    share = weights @ right / np.where(n_total > 0, n_total, np.nan)
+    n_regions = np.count_nonzero(n_total, axis=-1)
+    return np.nansum(share, axis=-1) / np.where(n_regions > 0, n_regions, np.nan)
+
+
+def compare_models(
+    models,
+    scores,
+    baselines,
+    name,
+    *,
+    n_resamples,
+    random_state,
+    by_subject=None,
+    bounds=None,
+):
     """Describe the scores of models, and their differences to the best baseline.
 
     Parameters
     ----------
     models : list of str
         Names.
-    scores : ndarray, shape (n_models, 1 + n_resamples)
-        Of the data, then of every draw; the same draws for all.
+    scores : ndarray, shape (n_models, 1 + n_subjects)
+        Of all subjects, then with each left out.
     baselines : sequence of str
         The models among which the best is what all are compared to; if empty, there
         are no differences.
     name : str
         What the score is called.
+    n_resamples : int
+        Number of times that subjects are drawn with replacement.
+    random_state : int | RandomState | None
+        Seed of the draws.
     by_subject : ndarray | None, shape (n_models, n_subjects)
         Scores of each subject, for the tests.
+    bounds : None | tuple of (float, float)
+        What the score cannot be beyond.
 
     Returns
     -------
     columns : dict of str to object
-        model; the score by its name, and low and high, the ends of its 95 % interval;
-        and of the difference diff_low and diff_high, with difference and baseline;
-        p_value (Wilcoxon's signed rank test over subjects, two-sided) and p_holm (the
-        same, corrected by Holm for as many models).
+        model; the score by its name, and low and high, the ends of its 95 % interval
+        as by `describe`; and of the difference diff_low and diff_high, with difference
+        and baseline; p_value (as by `compare_subjects`) and p_holm (the same,
+        corrected by Holm for as many models).
+
+    Notes
+    -----
+    The best of k baselines, found on the same subjects, is rather too good. A model
+    that is as good as all of them seems worse too often, and better hardly ever: from
+    three baselines on, 5 % over k is what is left beyond the upper end of an interval
+    of a difference, and the level of the test that a model is worse.
     """
     unknown = [baseline for baseline in baselines if baseline not in models]
     if unknown:
         raise ValueError(f"Baselines {unknown} are not among the models {models}.")
-    columns = {"model": models} | describe(scores, name, "low", "high")
+    drawn = {"n_resamples": n_resamples, "random_state": random_state}
+    found = describe(scores, name, "low", "high", bounds=bounds, **drawn)
+    columns = {"model": models} | found
     if len(baselines):
         best = max(baselines, key=lambda model: scores[models.index(model), 0])
         of_best = models.index(best)
-        difference = scores - scores[of_best]
-        columns |= describe(difference, "difference", "diff_low", "diff_high")
+        columns |= describe(
+            scores - scores[of_best],
+            "difference",
+            "diff_low",
+            "diff_high",
+            n_baselines=len(baselines),
+            **drawn,
+        )
         columns["baseline"] = best
         if by_subject is not None:
-            p_values = compare_subjects(by_subject, by_subject[of_best])
+            p_values = compare_subjects(
+                by_subject, by_subject[of_best], n_baselines=len(baselines)
+            )
             columns |= {"p_value": p_values, "p_holm": correct_holm(p_values)}
     return columns
 
 
-def describe(scores, name, low, high):
-    """Return scores and the ends of their intervals as columns.
+def describe(
+    scores,
+    name,
+    low,
+    high,
+    *,
+    n_resamples,
+    random_state,
+    bounds=None,
+    n_baselines=1,
+):
+    """Return scores and the ends of their 95 % intervals as columns.
 
     Parameters
     ----------
-    scores : ndarray, shape (n_models, 1 + n_resamples)
-        Of the data, then of every draw.
+    scores : ndarray, shape (n_models, 1 + n_subjects)
+        Of all subjects, then with each left out; nan for one who does not count.
     name, low, high : str
         Names of the columns.
+    n_resamples : int
+        Number of times that subjects are drawn with replacement.
+    random_state : int | RandomState | None
+        Seed of the draws.
+    bounds : None | tuple of (float, float)
+        What the score cannot be beyond, such as 0 and 1 for an accuracy.
+    n_baselines : int
+        Number of baselines of which the best was taken off the score.
 
     Returns
     -------
     columns : dict of str to ndarray
-        Scores on the data, and the percentiles 2.5 and 97.5 over the draws; nan where
-        there are no scores.
+        Scores of all, and the ends; nan where there are no scores, and of the ends
+        where fewer than two subjects count, or none are drawn.
+
+    Notes
+    -----
+    Leaving out subjects gives a pseudo-value of each, n times the score minus n - 1
+    times that of the others, whose mean is close to the score and whose spread tells
+    its standard error [1]_: of a mean over subjects, they are the values of the
+    subjects. From ten subjects on, the ends are those of a t bootstrap [2]_ of the
+    pseudo-values: every draw is standardized by its own standard error. Draws of equal
+    values have none and are left out; where there are some, as of counts near a
+    ceiling, an end is no nearer than that of a t interval corrected for skewness [3]_.
+    Fewer subjects have the t interval.
+
+    Percentiles of draws are too narrow for few subjects, and so are those of the
+    bias-corrected and accelerated bootstrap. An end beyond the bounds is put on them,
+    where it covers the same: the true score is not beyond. Subjects who all score the
+    same have an interval without a width.
+
+    References
+    ----------
+    .. [1] Tukey, "Bias and confidence in not-quite large samples", Annals of
+       Mathematical Statistics 29 (1958).
+    .. [2] Hall, "Theoretical comparison of bootstrap confidence intervals", Annals of
+       Statistics 16 (1988).
+    .. [3] Hall, "On the removal of skewness by transformation", Journal of the Royal
+       Statistical Society B 54 (1992).
     """
-    tail = (100 - LEVEL) / 2
-    found = np.full((2, len(scores)), np.nan)
-    known = np.isfinite(scores[:, 1:]).any(axis=1)
-    if known.any():
-        draws = scores[known, 1:]
-        found[:, known] = np.nanpercentile(draws, [tail, 100 - tail], axis=1)
-    return {name: scores[:, 0], low: found[0], high: found[1]}
+    rng = check_random_state(random_state)
+    score, others = scores[:, 0], scores[:, 1:]
+    counts = np.isfinite(others) & np.isfinite(score)[:, None]
+    n_subjects = counts.sum(axis=1) * (n_resamples > 0)
+    ends = np.full((2, len(scores)), np.nan)
+    tails = TAIL, 2 * TAIL / max(2, n_baselines)
+    for n in np.unique(n_subjects[n_subjects > 1]):
+        rows = np.flatnonzero(n_subjects == n)
+        without = others[rows][counts[rows]].reshape(len(rows), n)
+        pseudo = n * score[rows, None] - (n - 1) * without
+        ends[:, rows] = score[rows] + _reach(pseudo, tails, n_resamples, rng)
+    if bounds is not None:
+        ends = ends.clip(*bounds)
+    return {name: score} | dict(zip((low, high), ends, strict=True))
 
 
-def compare_subjects(scores, baseline):
+def _reach(values, tails, n_resamples, rng):
+    """Return how far below and above their means the intervals of values reach.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_scores, n_subjects)
+        Values of subjects.
+    tails : tuple of (float, float)
+        Probability that the lower end is too high, and the upper one too low.
+    n_resamples : int
+        Number of draws.
+    rng : numpy.random.RandomState
+        Where to draw from.
+
+    Returns
+    -------
+    reach : ndarray, shape (2, n_scores)
+        The ends minus the means.
+    """
+    n_subjects = values.shape[1]
+    error = values.std(axis=1, ddof=1) / np.sqrt(n_subjects)
+    plain = student.ppf([[tails[0]], [1 - tails[1]]], n_subjects - 1)
+    if n_subjects < MIN_SUBJECTS:
+        return plain * error
+    shares = np.full(n_subjects, 1 / n_subjects)
+    draws = rng.multinomial(n_subjects, shares, n_resamples)
+    ratios = np.sort(_standardize(values, draws, error), axis=0)
+    n_known = np.isfinite(ratios).sum(axis=0)
+    below, above = ((tail * n_known).astype(int) for tail in tails)
+    places = np.stack([n_known - 1 - below, above]).clip(0)
+    reach = -np.take_along_axis(ratios, places, axis=0)
+    # draws of equal values tell nothing of the spread, and others may miss a long tail
+    skewed = _correct_skewness(plain, values)
+    lower, upper = np.fmin(reach[0], skewed[0]), np.fmax(reach[1], skewed[1])
+    return np.where(n_known < n_resamples, [lower, upper], reach) * error
+
+
+def _correct_skewness(quantiles, values):
+    """Correct quantiles of Student's t for the skewness of values (Hall 1992)."""
+    centred = values - values.mean(axis=1, keepdims=True)
+    variance = np.square(centred).mean(axis=1)
+    scale = np.sqrt(len(values[0])) * np.where(variance > 0, variance, 1) ** 1.5
+    skewness = (centred**3).mean(axis=1) / scale
+    skewness = np.where(np.abs(skewness) < ROUNDING, ROUNDING, skewness)
+    # the ends mirror the quantiles of the mean that is standardized
+    inside = 1 - skewness * (quantiles + skewness / 6)
+    return 3 / skewness * (1 - np.cbrt(inside))
+
+
+def _standardize(values, draws, error):
+    """Return the means of draws minus that of all, in standard errors of the draw.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_scores, n_subjects)
+        Values of subjects.
+    draws : ndarray, shape (n_draws, n_subjects)
+        How often each subject is drawn.
+    error : ndarray, shape (n_scores,)
+        Standard errors of the means.
+
+    Returns
+    -------
+    ratios : ndarray, shape (n_draws, n_scores)
+        nan for draws of equal values.
+    """
+    centred = values - values.mean(axis=1, keepdims=True)
+    n_subjects = values.shape[1]
+    shift = draws @ centred.T / n_subjects
+    variance = draws @ np.square(centred).T / n_subjects - np.square(shift)
+    of_draw = np.sqrt(variance.clip(0) / (n_subjects - 1))
+    of_draw[of_draw <= ROUNDING * error] = np.nan
+    return shift / of_draw
+
+
+def compare_subjects(scores, baseline, *, n_baselines=1):
     """Test whether subjects have other scores than by a baseline.
 
     Parameters
@@ -105,21 +308,40 @@ def compare_subjects(scores, baseline):
         Scores of each subject.
     baseline : ndarray, shape (n_subjects,)
         Those by the baseline.
+    n_baselines : int
+        Number of baselines of which this is the best.
 
     Returns
     -------
     p_values : ndarray, shape (n_models,)
-        Two-sided, by Wilcoxon's signed rank test; subjects without a difference are
-        ranked but not counted (Pratt). nan where none differs.
+        Two-sided, by Wilcoxon's signed rank test, exact also with ties; subjects
+        without a difference are ranked but not counted (Pratt). nan where none differs.
+        Of three baselines and more, that of scores below the baseline is by half their
+        number larger.
     """
     p_values = []
     # what rounding makes of equal scores is no difference, and of ties no order
     for difference in np.round(scores - baseline, 12):
         found = np.nan
         if difference.any():
-            found = wilcoxon(difference, zero_method="pratt").pvalue
+            found, is_below = _test_ranks(difference)
+            if is_below:
+                found = min(found * max(2, n_baselines) / 2, 1)
         p_values.append(found)
     return np.array(p_values)
+
+
+def _test_ranks(difference):
+    """Return the two-sided p-value over all signs of ranks, and if most are below."""
+    doubled = np.round(2 * rankdata(np.abs(difference))).astype(int)  # ties have halves
+    above, below = doubled[difference > 0], doubled[difference < 0]
+    # chances of each sum of the ranks above, one more rank at a time
+    chances = np.ones(1)
+    for rank in [*above, *below]:
+        none = np.zeros(rank)
+        chances = (np.r_[chances, none] + np.r_[none, chances]) / 2
+    smaller = min(above.sum(), below.sum())
+    return min(2 * chances[: smaller + 1].sum(), 1), above.sum() < below.sum()
 
 
 def correct_holm(p_values):

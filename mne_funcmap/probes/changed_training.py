@@ -7,7 +7,7 @@ from sklearn.utils.metaestimators import available_if
 
 from ..evaluation.embedders import cross_val_regions
 from ..evaluation.permutation import label_recordings
-from ..evaluation.resampling import weigh_subjects
+from ..evaluation.resampling import balance
 from ..recordings.channels import check_recordings, list_channels
 
 
@@ -162,9 +162,7 @@ def cross_val_changes(
     return pd.concat([conditions.reset_index(drop=True), frame], axis=1)
 
 
-def score_draws(
-    frame, by, *, right=None, total=None, n_resamples=10_000, random_state=0
-):
+def score_draws(frame, by, *, right=None, total=None):
     """Score conditions: balanced accuracy, averaged over draws.
 
     Parameters
@@ -176,17 +174,13 @@ def score_draws(
         The columns that make a condition.
     right, total : None | str
         Columns with how many are right, of how many; None stands for channels.
-    n_resamples : int
-        Number of times that subjects are drawn with replacement.
-    random_state : int | RandomState | None
-        Seed of the draws of subjects.
 
     Returns
     -------
     conditions : pandas.DataFrame
         One row for each condition, in order of appearance: the columns ``by``.
-    scores : ndarray, shape (n_conditions, 1 + n_resamples)
-        Of the data, then of every draw of subjects, the same draws for all.
+    scores : ndarray, shape (n_conditions, 1 + n_subjects)
+        Of all subjects, then with each left out.
 
     Notes
     -----
@@ -200,7 +194,6 @@ def score_draws(
         total=1.0 if total is None else frame[total],
     )
     subjects, regions = (sorted(frame[name].unique()) for name in ("subject", "region"))
-    weights = weigh_subjects(len(subjects), n_resamples, random_state)
     cells = pd.MultiIndex.from_product([subjects, regions])
     conditions, scores = [], []
     for condition, of_one in counts.groupby(by, sort=False, dropna=False):
@@ -209,7 +202,7 @@ def score_draws(
             sums = of_draw.groupby(["subject", "region"])[["right", "total"]].sum()
             table = sums.reindex(cells, fill_value=0.0).to_numpy()
             table = table.reshape(len(subjects), len(regions), 2)
-            of_draws.append(_balance(weights, table[..., 0], table[..., 1]))
+            of_draws.append(balance(table[..., 0], table[..., 1]))
         conditions.append(condition)
         scores.append(np.mean(of_draws, axis=0))
     return pd.DataFrame(conditions, columns=by), np.array(scores)
@@ -232,9 +225,3 @@ def count_subjects(frame):
         "chance": 1 / frame["region"].nunique(),
         "n_subjects": frame["subject"].nunique(),
     }
-
-
-def _balance(weights, right, total):
-    """Return balanced accuracy for every weighting of subjects, (n_weightings,)."""
-    n_right, n_total = weights @ right, weights @ total
-    return np.nanmean(n_right / np.where(n_total > 0, n_total, np.nan), axis=1)

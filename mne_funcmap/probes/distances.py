@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from ..evaluation.default_models import make_embedders
 from ..evaluation.folds import make_folds
-from ..evaluation.resampling import describe, weigh_subjects
+from ..evaluation.resampling import describe, pool_subjects
 from ..progress import log_level
 from ..recordings.channels import list_channels
 from ..recordings.positions import locate_channels
@@ -164,13 +164,13 @@ def probe_distances(
     rng = check_random_state(random_state)
     orders = _draw_orders(channels, relations, n_permutations, rng)
     subjects = np.unique(channels.subject[np.isin(channels.recording, [*relations])])
-    weights = weigh_subjects(len(subjects), n_resamples, rng)
+    drawn = {"n_resamples": n_resamples, "random_state": rng}
     found = embed_held_out(models, folds, channels, n_jobs=n_jobs)
     tables = []
     for name in models:
         of_model = [one for one in found if one.model == name]
         rho = _correlate(of_model, relations, orders, channels, subjects)
-        tables.append(_summarize(name, rho, weights))
+        tables.append(_summarize(name, rho, drawn))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -310,27 +310,26 @@ def _average(rho):
     return np.mean(defined, axis=0) if defined else None
 
 
-def _summarize(model, rho, weights):
+def _summarize(model, rho, drawn):
     """Return one row for each condition of a model."""
     if not rho:
         raise ValueError(
             f"Model {model!r} embeds the channels of each recording all alike: there "
             "is nothing to rank. Leave it out."
         )
-    draws, p_values, n_subjects = [], [], []
-    for of_subjects in rho.values():
-        defined = [i for i, values in enumerate(of_subjects) if values is not None]
-        values = np.array([of_subjects[i] for i in defined]).reshape(len(defined), -1)
-        drawn = weights[:, defined]
-        with np.errstate(invalid="ignore"):
-            draws.append(drawn @ values[:, 0] / drawn.sum(axis=1))
+    known = np.array([[values is not None for values in of] for of in rho.values()])
+    sums = np.zeros(known.shape)
+    p_values = []
+    for row, of_subjects in enumerate(rho.values()):
+        values = np.array([of_subjects[i] for i in np.flatnonzero(known[row])])
+        sums[row, known[row]] = values[:, 0]
         p_values.append(find_p_value(values.mean(axis=0)))
-        n_subjects.append(len(defined))
+    scores = pool_subjects(sums, known.astype(float))
     table = pd.DataFrame([*rho], columns=["measure", "band", "given", "pairs"])
     table.insert(0, "model", model)
     return table.assign(
-        **describe(np.array(draws), "rho", "low", "high"),
+        **describe(scores, "rho", "low", "high", bounds=(-1, 1), **drawn),
         p_value=p_values,
         chance=0.0,
-        n_subjects=n_subjects,
+        n_subjects=known.sum(axis=1),
     )

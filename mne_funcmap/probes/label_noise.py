@@ -134,14 +134,14 @@ def probe_label_noise(
         n_jobs=n_jobs,
     )
     drawn = {"n_resamples": n_resamples, "random_state": random_state}
-    frame, scores = score_draws(found, ["model", "share"], **drawn)
-    frame = frame.assign(**_describe_drop(frame, scores, ""))
+    frame, scores = score_draws(found, ["model", "share"])
+    frame = frame.assign(**_describe_drop(frame, scores, "", drawn))
     if "n_segments" in found:
         read = found[found["n_segments"].notna()]
         counted = {"right": "n_segments_right", "total": "n_segments"}
-        of_segments, scores = score_draws(read, ["model", "share"], **counted, **drawn)
+        of_segments, scores = score_draws(read, ["model", "share"], **counted)
         of_segments = of_segments.assign(
-            **_describe_drop(of_segments, scores, "segment_")
+            **_describe_drop(of_segments, scores, "segment_", drawn)
         )
         frame = frame.merge(of_segments, on=["model", "share"], how="left")
     frame = frame.assign(**count_subjects(found))
@@ -203,11 +203,13 @@ def mislabel_channels(channels, share, random_state):
     return regions
 
 
-def _describe_drop(frame, scores, prefix):
+def _describe_drop(frame, scores, prefix, drawn):
     """Return scores of each model, and how far they are below those of its first."""
     first = frame.groupby("model")["model"].transform(lambda of: of.index[0])
     drop = scores[first.to_numpy()] - scores
     name = f"{prefix}accuracy" if prefix else "balanced_accuracy"
-    return describe(scores, name, f"{prefix}low", f"{prefix}high") | describe(
-        drop, f"{prefix}drop", f"{prefix}drop_low", f"{prefix}drop_high"
+    ends = f"{prefix}low", f"{prefix}high"
+    drop_ends = f"{prefix}drop_low", f"{prefix}drop_high"
+    return describe(scores, name, *ends, bounds=(0, 1), **drawn) | describe(
+        drop, f"{prefix}drop", *drop_ends, **drawn
     )

@@ -125,18 +125,21 @@ def probe_label_share(
         memory=memory,
         n_jobs=n_jobs,
     )
-    conditions, scores = score_draws(
-        found,
-        ["share", "model"],
-        n_resamples=n_resamples,
-        random_state=random_state,
-    )
+    conditions, scores = score_draws(found, ["share", "model"])
     baselines = list(models)[:1] if baselines is None else baselines
     tables = []
     for share in dict.fromkeys(conditions["share"]):
         rows = np.flatnonzero(conditions["share"] == share)
         names = conditions["model"].iloc[rows].tolist()
-        table = compare_models(names, scores[rows], baselines, "balanced_accuracy")
+        table = compare_models(
+            names,
+            scores[rows],
+            baselines,
+            "balanced_accuracy",
+            bounds=(0, 1),
+            n_resamples=n_resamples,
+            random_state=random_state,
+        )
         table = pd.DataFrame(table).assign(**count_subjects(found))
         table.insert(0, "share", share)
         tables.append(table.assign(n_draws=n_draws if share < 1 else 1))

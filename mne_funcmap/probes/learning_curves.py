@@ -133,13 +133,18 @@ def probe_learning_curve(
         n_draws = 1 if of == "train-seconds" else n_draws
         options |= {"random_state": random_state, "picks": picks}
         found = cross_val_changes(models, changes, X, n_draws=n_draws, **options)
-    frame, scores = score_draws(
-        found, ["model", "size"], n_resamples=n_resamples, random_state=random_state
-    )
+    frame, scores = score_draws(found, ["model", "size"])
     frame.insert(1, "of", of)
-    frame = frame.assign(
-        **describe(scores, "balanced_accuracy", "low", "high"), **count_subjects(found)
+    described = describe(
+        scores,
+        "balanced_accuracy",
+        "low",
+        "high",
+        bounds=(0, 1),
+        n_resamples=n_resamples,
+        random_state=random_state,
     )
+    frame = frame.assign(**described, **count_subjects(found))
     drawn = frame["size"].notna() & (not of.endswith("seconds"))
     return frame.assign(n_draws=np.where(drawn, n_draws, 1))
 

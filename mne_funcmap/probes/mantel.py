@@ -180,9 +180,10 @@ def find_p_value(rho):
     Returns
     -------
     p_value : float
-        Two-sided; the data count as a permutation.
+        Two-sided; the data count as a permutation, and one without a correlation as
+        extreme.
     """
-    return float(np.mean(np.abs(rho) >= np.abs(rho[0]) - 1e-12))
+    return float(np.mean(~(np.abs(rho) < np.abs(rho[0]) - 1e-12)))
 
 
 def _rank(values):

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from ..evaluation.default_models import make_embedders
 from ..evaluation.folds import make_folds
-from ..evaluation.resampling import weigh_subjects
+from ..evaluation.resampling import describe, weigh_subjects
 from ..progress import log_level
 from ..recordings.channels import list_channels
 from ..subjects import shorten_list
@@ -106,8 +106,9 @@ def probe_region_matrix(
     are averaged over folds. Pairs of regions that occur together in no fold are left
     out.
 
-    The interval is 1.96 standard deviations of the draws to each side, as distances
-    between means of fewer subjects are larger.
+    For the interval each subject is left out in turn: a t bootstrap of what each
+    subject adds, and of fewer than ten subjects a t interval. Noise makes rho smaller,
+    also in the middle of the interval.
 
     Examples
     --------
@@ -136,7 +137,8 @@ def probe_region_matrix(
     rng = check_random_state(random_state)
     used = np.isin(channels.region.astype(str), regions) & channels.has_region
     subjects = np.unique(channels.subject[used])
-    weights = weigh_subjects(len(subjects), n_resamples, rng)
+    weights = weigh_subjects(len(subjects))
+    drawn = {"n_resamples": n_resamples, "random_state": rng}
     found = embed_held_out(models, folds, channels, n_jobs=n_jobs)
     rows = []
     for name in models:
@@ -153,7 +155,7 @@ def probe_region_matrix(
         )
         rows.append(
             {"model": name}
-            | _compare(distances, related, n_permutations, rng)
+            | _compare(distances, related, n_permutations, drawn)
             | {"n_subjects": len(subjects)}
         )
     return pd.DataFrame(rows)
@@ -219,21 +221,22 @@ def _average_folds(sums, weights):
     return total / np.where(n_folds > 0, n_folds, np.nan)
 
 
-def _compare(distances, related, n_permutations, rng):
-    """Correlate distances of the data, then of every draw, with the matrix."""
+def _compare(distances, related, n_permutations, drawn):
+    """Correlate distances, of all subjects and without each, with the matrix."""
     rho, _, p_value = mantel_test(
-        related, distances[0], n_permutations=n_permutations, random_state=rng
+        related,
+        distances[0],
+        n_permutations=n_permutations,
+        random_state=drawn["random_state"],
     )
     order = np.arange(len(related))[None]
-    draws = []
+    scores = [rho]
     for distance in distances[1:]:
         pairs = list_pairs(np.isfinite(distance))
-        draws.append(correlate_pairs(related, distance[pairs][None], pairs, order))
-    reach = 1.96 * np.nanstd(draws) if draws else np.nan
-    return {
-        "rho": rho,
-        "low": rho - reach,
-        "high": rho + reach,
+        found = correlate_pairs(related, distance[pairs][None], pairs, order)
+        scores.append(found.item())
+    found = describe(np.array([scores]), "rho", "low", "high", bounds=(-1, 1), **drawn)
+    return {name: value[0] for name, value in found.items()} | {
         "p_value": p_value,
         "chance": 0.0,
         "n_regions": len(related),

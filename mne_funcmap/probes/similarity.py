@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from ..evaluation.resampling import describe, weigh_subjects
+from ..evaluation.resampling import describe, pool_subjects
 
 MEASURES = ("similarity_channel", "similarity_region", "similarity_other", "retrieval")
 
@@ -109,26 +108,29 @@ def summarize_pairs(pairs, conditions, *, n_resamples, random_state):
     """
     columns = [*MEASURES, "chance"]
     by_subject = pairs.groupby(["model", *conditions, "subject"], sort=False)[columns]
-    subjects = np.unique(pairs["subject"])
-    weights = weigh_subjects(len(subjects), n_resamples, random_state)
-    rows = []
-    for keys, of_one in by_subject.mean().groupby(["model", *conditions], sort=False):
-        values = of_one.droplevel([*range(len(keys))]).reindex(subjects).to_numpy()
-        draws = _average(values, weights)
-        row = dict(zip(["model", *conditions], keys, strict=True))
-        for name, scores in zip(MEASURES, draws, strict=False):
-            found = describe(scores[None], name, f"{name}_low", f"{name}_high")
-            row |= {key: value[0] for key, value in found.items()}
-        rows.append(row | {"chance": draws[-1, 0], "n_subjects": len(of_one)})
-    return pd.DataFrame(rows)
+    drawn = {"n_resamples": n_resamples, "random_state": random_state}
+    by = ["model", *conditions]
+    table = by_subject.mean().unstack("subject")
+    table = table.reindex(dict.fromkeys(pairs.set_index(by).index))
+    frame = table.index.to_frame(index=False)
+    for name in MEASURES:
+        scores = _average(table[name].to_numpy())
+        bounds = (0 if name == "retrieval" else -1, 1)
+        found = describe(
+            scores, name, f"{name}_low", f"{name}_high", bounds=bounds, **drawn
+        )
+        frame = frame.assign(**found)
+    sizes = by_subject.size().groupby(by, sort=False).size()
+    return frame.assign(
+        chance=_average(table["chance"].to_numpy())[:, 0],
+        n_subjects=sizes.reindex(table.index).to_numpy(),
+    )
 
 
-def _average(values, weights):
-    """Return weighted means over subjects that have a value, (n_columns, n_draws)."""
+def _average(values):
+    """Return means over subjects that have a value, (n_conditions, 1 + n_subjects)."""
     known = np.isfinite(values)
-    total = (weights @ known).T
-    sums = (weights @ np.where(known, values, 0)).T
-    return sums / np.where(total > 0, total, np.nan)
+    return pool_subjects(np.where(known, values, 0), known.astype(float))
 
 
 def _mean(values):

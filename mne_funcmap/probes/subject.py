@@ -11,7 +11,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from ..embedding.metrics import balanced_accuracy
 from ..evaluation.folds import make_folds
-from ..evaluation.resampling import compare_models, weigh_subjects
+from ..evaluation.resampling import compare_models, pool_subjects
 from ..identity.vectors import RegionIdentity
 from ..progress import log_level
 from ..recordings.channels import list_channels
@@ -268,10 +268,15 @@ def _summarize(scores, controls, n_resamples, random_state):
     """Return one row for each model, with intervals over subjects."""
     models = list(dict.fromkeys(scores["model"]))
     by = scores.pivot_table("score", "model", "subject").loc[models].to_numpy()
-    weights = weigh_subjects(by.shape[1], n_resamples, random_state)
-    draws = by @ (weights / weights.sum(axis=1, keepdims=True)).T
     columns = compare_models(
-        models, draws, controls, "balanced_accuracy", by_subject=by
+        models,
+        pool_subjects(by, np.ones(by.shape)),
+        controls,
+        "balanced_accuracy",
+        by_subject=by,
+        bounds=(0, 1),
+        n_resamples=n_resamples,
+        random_state=random_state,
     )
     frame = pd.DataFrame(columns)
     frame.insert(1, "centred", scores["centred"].iloc[0])

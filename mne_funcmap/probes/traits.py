@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 
 from ..embedding.metrics import balanced_accuracy
 from ..evaluation.folds import make_folds
-from ..evaluation.resampling import describe, weigh_subjects
+from ..evaluation.resampling import balance, describe
 from ..progress import log_level
 from ..recordings.channels import list_channels
 from ..subjects import shorten_list
@@ -191,11 +191,11 @@ def probe_trait(
     embeddings = embed_aligned(models, folds, channels, n_jobs=n_jobs)
     rng = check_random_state(random_state)
     permuted = [rng.permutation(trait) for _ in range(n_permutations)]
-    weights = weigh_subjects(len(trait), n_resamples, rng)
+    drawn = {"n_resamples": n_resamples, "random_state": rng}
     rows = []
     for name, values in embeddings.items():
         of_channel = values[used], channels.region[used].astype(str), owner
-        read = _read_trait(describe_subjects(*of_channel), [trait, *permuted], weights)
+        read = _read_trait(describe_subjects(*of_channel), [trait, *permuted], drawn)
         clusters = _measure_clusters(*of_channel, [trait, *permuted])
         rows.append({"model": name} | read | clusters)
     chance = 1 / len(np.unique(trait))
@@ -237,16 +237,14 @@ def _check_trait(trait):
         )
 
 
-def _read_trait(profiles, traits, weights):
+def _read_trait(profiles, traits, drawn):
     """Return how well the first of some traits is read, against the others."""
     read = [_predict_trait(profiles, trait) for trait in traits]
     scores = [balanced_accuracy(*pair) for pair in zip(traits, read, strict=True)]
     values, codes = np.unique(traits[0], return_inverse=True)
     member = np.eye(len(values))[codes]
-    total = weights @ member
-    right = weights @ (member * (read[0] == traits[0])[:, None])
-    draws = np.nanmean(right / np.where(total > 0, total, np.nan), axis=1)
-    found = describe(draws[None], "balanced_accuracy", "low", "high")
+    right = balance(member * (read[0] == traits[0])[:, None], member)[None]
+    found = describe(right, "balanced_accuracy", "low", "high", bounds=(0, 1), **drawn)
     return {name: value[0] for name, value in found.items()} | {
         "p_value": _find_p(scores)
     }

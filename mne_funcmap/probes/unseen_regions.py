@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from ..evaluation.folds import make_folds
 from ..evaluation.permutation import label_recordings
-from ..evaluation.resampling import describe, weigh_subjects
+from ..evaluation.resampling import describe, pool_subjects
 from ..progress import log_level
 from ..recordings.advice import warn_unlabelled
 from ..recordings.channels import list_channels
@@ -248,15 +248,21 @@ def summarize_queries(queries, *, n_resamples=10_000, random_state=0):
         As by `probe_unseen_regions`.
     """
     subjects = sorted(queries["subject"].unique())
-    weights = weigh_subjects(len(subjects), n_resamples, random_state)
     rows = []
     for model, of_model in queries.groupby("model", sort=False):
         by_subject = of_model.groupby("subject")[[*MEASURES]]
         sums = by_subject.sum().reindex(subjects, fill_value=0.0).to_numpy()
         sizes = by_subject.size().reindex(subjects, fill_value=0).to_numpy()
-        n_drawn = weights @ sizes
-        means = (weights @ sums).T / np.where(n_drawn > 0, n_drawn, np.nan)
-        table = pd.DataFrame(describe(means, "score", "low", "high"))
+        found = describe(
+            pool_subjects(sums.T, np.tile(sizes, (len(MEASURES), 1))),
+            "score",
+            "low",
+            "high",
+            bounds=(0, 1),
+            n_resamples=n_resamples,
+            random_state=random_state,
+        )
+        table = pd.DataFrame(found)
         table.insert(0, "model", model)
         table.insert(1, "measure", MEASURES)
         chance = [of_model[f"{measure}_chance"].mean() for measure in MEASURES]

@@ -8,14 +8,18 @@ from .findings import H_FREQ, SFREQ
 
 LEVEL = 0.05  # of significance, for all models together
 INTERVALS = (
-    "95 % intervals are percentiles of a cluster bootstrap: subjects drawn with "
-    "replacement, with all their channels, the same draws for all models. Trained "
-    "models were not drawn anew: the intervals tell what other test subjects would "
-    "have changed. (Of cluster measures: the jackknife, leaving out each subject.)"
+    "95 % intervals are over subjects, by a t bootstrap of the jackknife pseudo-values "
+    "of subjects, or, for fewer than ten, by Student's t; those of differences are "
+    "paired. (Of medians: the quantiles that the interval of the share of channels "
+    "below the median stands for.) Trained models were not drawn anew: the intervals "
+    "tell what other test subjects would have changed."
 )
 TESTS = (
     "Differences to the best of the baselines given: two-sided Wilcoxon signed rank "
-    "tests over subjects (zeros by Pratt), corrected by Holm for the number of models."
+    "tests over subjects (zeros by Pratt), corrected by Holm for the number of models. "
+    "As the best of k baselines, three or more, was found on the same subjects, p "
+    "values of models below it are multiplied by k / 2, and 5 % / k is left beyond the "
+    "upper ends of the intervals of differences."
 )
 
 

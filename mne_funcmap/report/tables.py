@@ -20,14 +20,16 @@ def with_interval(frame, name, low, high, *, signed=False):
     Returns
     -------
     texts : list of str
-        ``"0.496 [0.433, 0.563]"``; empty where there is none.
+        ``"0.496 [0.433, 0.563]"``, or ``"0.496"`` without an interval, as of one
+        subject; empty where there is no score.
     """
     number = "{:+.3f}" if signed else "{:.3f}"
     text = f"{number} [{number}, {number}]"
-    return [
-        "" if pd.isna(row[0]) else text.format(*row)
-        for row in frame[[name, low, high]].itertuples(index=False)
-    ]
+    texts = []
+    for row in frame[[name, low, high]].itertuples(index=False):
+        known = number if pd.isna(row[1]) else text
+        texts.append("" if pd.isna(row[0]) else known.format(*row))
+    return texts
 
 
 def accuracy_table(summary):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..evaluation.resampling import describe, weigh_subjects
+from ..evaluation.resampling import describe, pool_subjects
 from .categories import (
     COLORS,
     UNKNOWN_COLOR,
@@ -38,6 +38,7 @@ NAMES = {"balanced_accuracy": "Balanced accuracy", "r": "Pearson r"}
 RIGHT = "share right"
 BASELINE_COLOR = "#555555"
 N_RESAMPLES = 2000
+BOUNDS = {"share of channels right": (0, 1), "r": (-1, 1)}  # of intervals
 MIN_HEIGHT = 1.6
 
 
@@ -185,7 +186,7 @@ def plot_region_scores(
         for number, (model, color) in enumerate(palette.items()):
             place = at + (number - (len(models) - 1) / 2) * step
             rows = table[(table["model"] == model) & (table["region"] == region)]
-            _draw_region(axes, rows, place, step, color)
+            _draw_region(axes, rows, place, step, color, BOUNDS.get(score))
     if chance is not None:
         axes.axvline(chance, color=UNKNOWN_COLOR, ls="--", lw=1, zorder=0)
     counts = first.size()[regions]
@@ -268,19 +269,20 @@ def _draw_references(axes, summary, score):
     return lines
 
 
-def _draw_region(axes, rows, place, step, color):
+def _draw_region(axes, rows, place, step, color, bounds):
     """Draw the mean of a region with its interval, and its subjects."""
     by_subject = rows.groupby("subject")["score"].agg(["sum", "count", "mean"])
     by_subject = by_subject[by_subject["count"] > 0]
     if not len(by_subject):
         return
     _draw_dots(axes, by_subject["mean"], place, 0.3 * step, color)
-    weights = weigh_subjects(len(by_subject), N_RESAMPLES, 0)
-    draws = (weights @ by_subject["sum"]) / (weights @ by_subject["count"])
-    found = describe(draws[None], "mean", "low", "high")
+    sums, counts = (by_subject[name].to_numpy(float) for name in ("sum", "count"))
+    axes.scatter(sums.sum() / counts.sum(), place, color=color, s=28, zorder=4)
     if len(by_subject) > 1:
+        drawn = {"n_resamples": N_RESAMPLES, "random_state": 0}
+        means = pool_subjects(sums, counts)[None]
+        found = describe(means, "mean", "low", "high", bounds=bounds, **drawn)
         axes.hlines(place, found["low"], found["high"], color=color, lw=2, zorder=3)
-    axes.scatter(found["mean"], place, color=color, s=28, zorder=4)
 
 
 def _draw_dots(axes, scores, place, spread, color):

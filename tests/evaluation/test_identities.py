@@ -323,6 +323,10 @@ def test_reconstructors_are_scored(X):
 # Averages
 
 
+WITHOUT = [2.0 / 5, 1.5 / 4, 2.3 / 3]  # mean r without each subject
+T_OF_3 = 4.302653
+
+
 @pytest.fixture
 def scores():
     """Two models of three subjects, with one, two and three channels."""
@@ -344,9 +348,11 @@ def test_means_are_over_channels(scores):
     assert summary["model"].tolist() == ["b", "a"]
     assert_allclose(summary["r"], [2.9 / 6, 1.45 / 6])
     assert_allclose(summary["nmse"], [1 - 0.45, 1.0])
-    # the extremes are those of a single subject drawn three times
-    assert_allclose(summary["low"], [0.2, 0.1])
-    assert_allclose(summary["high"], [0.9, 0.45])
+    # Student's t, of r without each subject, and no r is beyond 1
+    error = np.sqrt(2 / 3 * np.sum(np.square(np.subtract(WITHOUT, np.mean(WITHOUT)))))
+    low = (2.9 / 6 - T_OF_3 * error) / np.array([1, 2])
+    assert_allclose(summary["low"], np.maximum(low, -1), rtol=1e-4)
+    assert_allclose(summary["high"], [1, (2.9 / 6 + T_OF_3 * error) / 2], rtol=1e-4)
 
 
 def test_measures_that_some_channels_lack(scores):
@@ -355,13 +361,14 @@ def test_measures_that_some_channels_lack(scores):
     scores["coherence_delta"] = np.nan
     row = summarize_reconstruction(scores).iloc[0]
     assert row["r_envelope_beta"] == pytest.approx(0.5)
-    assert row["r_envelope_beta_low"] == pytest.approx(0.3)
-    assert row["r_envelope_beta_high"] == pytest.approx(0.9)
+    # s1 has none: s2 alone has 0.3, s3 alone 0.9, that is pseudo-values 0.1 and 0.7
+    ends = row["r_envelope_beta_high"] - 0.5, 0.5 - row["r_envelope_beta_low"]
+    assert_allclose(ends, 12.7062 * 0.3, rtol=1e-4)
     columns = [f"coherence_delta{end}" for end in ("", "_low", "_high")]
     assert row[columns].isna().all()
 
 
-def test_intervals_are_percentiles(scores):
+def test_intervals_are_those_of_large_samples(scores):
     scores = pd.concat(
         [scores.assign(subject=scores["subject"] + f"-{k}") for k in range(10)]
     )
@@ -370,7 +377,7 @@ def test_intervals_are_percentiles(scores):
     sums, counts = np.array([0.9, 1.4, 0.6]), np.array([1, 2, 3])
     mean = sums.sum() / counts.sum()
     error = np.std(sums - mean * counts) / counts.mean() / np.sqrt(30)
-    assert_allclose([low, high], [mean - 1.96 * error, mean + 1.96 * error], atol=0.02)
+    assert_allclose([low, high], [mean - 1.96 * error, mean + 1.96 * error], atol=0.03)
 
 
 def test_difference_to_the_best_baseline(scores):
@@ -384,7 +391,8 @@ def test_difference_to_the_best_baseline(scores):
     assert_allclose(summary.loc["a", columns].astype(float), 0, atol=1e-12)
     # a constant difference has an interval without a width
     assert_allclose(summary.loc["c", columns].astype(float), -0.1)
-    assert_allclose(summary.loc["b", columns].astype(float), [1.45 / 6, 0.1, 0.45])
+    low, high = summary.loc["b", ["diff_low", "diff_high"]]
+    assert (low + high) / 2 == pytest.approx(1.45 / 6)
 
 
 def test_identical_subjects_leave_no_doubt(scores):
@@ -397,9 +405,27 @@ def test_identical_subjects_leave_no_doubt(scores):
 
 
 def test_one_subject(scores):
-    summary = summarize_reconstruction(scores[scores["subject"] == "s2"])
-    assert_allclose(summary["low"], summary["r"])
-    assert_allclose(summary["high"], [0.7, 0.35])
+    with pytest.warns(RuntimeWarning, match="of one subject"):
+        summary = summarize_reconstruction(scores[scores["subject"] == "s2"])
+    assert_allclose(summary["r"], [0.7, 0.35])
+    assert summary.filter(regex="low|high").isna().all(axis=None)
+
+
+def test_median_is_that_of_channels_and_its_interval_covers():
+    rng = np.random.default_rng(0)
+    covered = []
+    for _ in range(20):
+        subject = np.repeat(np.arange(12), rng.integers(1, 8, 12))
+        shift = rng.standard_normal((10, 12))[:, subject]
+        values = np.exp(shift + rng.standard_normal(shift.shape))
+        table = [
+            pd.DataFrame({"model": str(at), "subject": subject, "r": 0.5, "nmse": row})
+            for at, row in enumerate(values)
+        ]
+        summary = summarize_reconstruction(pd.concat(table), n_resamples=500)
+        assert_allclose(summary["nmse"], np.median(values, axis=1))
+        covered.append((summary["nmse_low"] <= 1) & (summary["nmse_high"] >= 1))
+    assert 0.9 <= np.mean(covered) <= 0.99
 
 
 def test_seed_of_the_draws(scores):

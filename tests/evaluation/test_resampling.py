@@ -1,63 +1,145 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.stats import wilcoxon
+from scipy.stats import rankdata, sem, wilcoxon
+from scipy.stats import t as student
 
 from mne_funcmap.evaluation.resampling import (
+    balance,
     compare_models,
     compare_subjects,
     correct_holm,
     describe,
+    pool_subjects,
     weigh_subjects,
 )
 
-
-def test_draws_are_of_as_many_subjects():
-    weights = weigh_subjects(7, 2000, 0)
-    assert_array_equal(weights[0], 1)
-    assert_array_equal(weights.sum(axis=1), 7)
-    # a subject is drawn as often as one in n draws of one in n
-    assert_allclose(weights[1:].mean(axis=0), 1, atol=0.1)
-    assert weights[1:].var() == pytest.approx(1 - 1 / 7, rel=0.05)
-    assert_array_equal(weights, weigh_subjects(7, 2000, 0))
-    assert (weights != weigh_subjects(7, 2000, 1)).any()
+DRAWN = {"n_resamples": 999, "random_state": 0}
 
 
-def test_draws_leave_the_global_generator_alone():
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
-    weigh_subjects(7, 10, 1)
-    assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+def find_ends(values, **options):
+    """Return the ends of the intervals of means, (n_ends, n_models)."""
+    values = np.atleast_2d(values)
+    means = pool_subjects(values, np.ones(values.shape))
+    found = describe(means, "mean", "low", "high", **(DRAWN | options))
+    assert_allclose(found["mean"], values.mean(axis=1))
+    return np.array([found["low"], found["high"]])
+
+
+# Leaving out subjects
+
+
+def test_each_subject_is_left_out():
+    assert_array_equal(weigh_subjects(2), [[1, 1], [0, 1], [1, 0]])
+    sums, counts = np.array([[1.0, 6.0, 5.0]]), np.array([[1.0, 2.0, 2.0]])
+    assert_allclose(pool_subjects(sums, counts), [[12 / 5, 11 / 4, 6 / 3, 7 / 3]])
+
+
+def test_who_has_no_value_does_not_count():
+    sums, counts = np.array([[1.0, 0.0, 5.0]]), np.array([[1.0, 0.0, 1.0]])
+    assert_allclose(pool_subjects(sums, counts), [[3, 5, np.nan, 1]])
+    values = np.random.default_rng(0).random((1, 14))
+    more = np.hstack([values, np.zeros((1, 6))])
+    pooled = pool_subjects(more, np.arange(20)[None] < 14.0)
+    found = describe(pooled, "mean", "low", "high", **DRAWN)
+    assert_allclose([found["low"], found["high"]], find_ends(values))
+
+
+def test_balanced_accuracy_without_each():
+    right, total = np.array([[1, 0], [1, 2.0]]), np.array([[2, 0], [2, 2.0]])
+    # a region that nobody else has is left out with its subject
+    assert_allclose(balance(right, total), [(0.5 + 1) / 2, (0.5 + 1) / 2, 0.5])
 
 
 # Intervals
 
 
-def test_interval_is_of_the_draws_and_not_of_the_data():
-    scores = np.vstack([np.r_[99.0, np.arange(101)], np.full(102, 3.0)])
-    found = describe(scores, "score", "low", "high")
-    assert_allclose(found["score"], [99, 3])
-    assert_allclose(found["low"], [2.5, 3])
-    assert_allclose(found["high"], [97.5, 3])
+@pytest.mark.parametrize("n_subjects", [2, 5, 9])
+def test_few_subjects_have_the_interval_of_student(n_subjects):
+    values = np.random.default_rng(n_subjects).standard_normal((3, n_subjects))
+    expected = student.interval(
+        0.95, n_subjects - 1, values.mean(axis=1), sem(values, axis=1)
+    )
+    assert_allclose(find_ends(values), expected)
 
 
-def test_without_draws_or_scores_there_is_no_interval():
-    found = describe(np.ones((2, 1)), "score", "low", "high")
+def test_interval_is_that_of_a_plain_t_bootstrap():
+    values = np.random.default_rng(0).gamma(2, size=12)
+    rng = np.random.RandomState(0)
+    draws = rng.multinomial(12, np.full(12, 1 / 12), 999)
+    drawn = [np.repeat(values, draw) for draw in draws]
+    # standard errors as of the data: one half as wide is of half the spread
+    ratios = [(of.mean() - values.mean()) / sem(of) for of in drawn]
+    ratios = np.sort(ratios)[[-25, 24]]
+    expected = values.mean() - ratios * sem(values)
+    assert_allclose(find_ends(values)[:, 0], expected)
+    # the long tail is above
+    low, high = find_ends(values)[:, 0] - values.mean()
+    assert high > -low
+
+
+def test_intervals_move_and_grow_with_the_scores():
+    values = np.random.default_rng(0).gamma(2, size=15)
+    assert_allclose(find_ends(3 * values + 7), 3 * find_ends(values) + 7)
+    assert_allclose(find_ends(-values), -find_ends(values)[::-1])
+
+
+def test_intervals_stay_in_bounds():
+    values = np.array([1, 1, 0.9, 1, 0.8])
+    low, high = find_ends(values, bounds=(0, 1))[:, 0]
+    assert high == 1
+    assert low == find_ends(values)[0, 0]
+
+
+@pytest.mark.parametrize("n_subjects", [2, 10, 40])
+def test_equal_scores_have_an_interval_without_a_width(n_subjects):
+    assert_allclose(find_ends(np.full(n_subjects, 0.1)), 0.1)
+
+
+def test_one_other_score_leaves_a_finite_interval():
+    for n_subjects in (10, 15, 30):
+        low, high = find_ends(np.r_[np.ones(n_subjects - 1), 0.9])[:, 0]
+        assert 0.9 < low < 1 - 0.1 / n_subjects < high < 1.01
+
+
+def test_without_scores_there_is_no_interval():
+    scores = np.vstack([np.full(4, np.nan), [1, 1, 1, 1]])
+    found = describe(scores, "score", "low", "high", **DRAWN)
+    assert_array_equal(found["low"], [np.nan, 1])
+    found = describe(scores, "score", "low", "high", n_resamples=0, random_state=0)
     assert np.isnan([found["low"], found["high"]]).all()
-    scores = np.array([[1.0, 2.0, np.nan], [np.nan] * 3])
-    found = describe(scores, "score", "low", "high")
-    assert_array_equal(found["low"], [2, np.nan])
 
 
-def test_interval_of_a_mean_covers():
-    rng = np.random.default_rng(0)
-    covered = []
-    for seed in range(200):
-        values = rng.standard_normal(30)
-        weights = weigh_subjects(30, 300, seed)
-        means = (weights @ values / weights.sum(axis=1))[np.newaxis]
-        found = describe(means, "mean", "low", "high")
-        covered.append(found["low"][0] < 0 < found["high"][0])
-    assert 0.9 <= np.mean(covered) <= 0.98
+def test_one_subject_has_no_interval():
+    with pytest.warns(RuntimeWarning, match="of one subject: there are no intervals"):
+        assert np.isnan(find_ends([0.5])).all()
+
+
+def test_the_same_seed_gives_the_same_interval():
+    values = np.random.default_rng(0).random(12)
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    assert_array_equal(find_ends(values), find_ends(values))
+    assert (find_ends(values) != find_ends(values, random_state=1)).any()
+    assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+@pytest.mark.parametrize("n_subjects", [5, 10, 20])
+@pytest.mark.parametrize("kind", ["normal", "near a ceiling", "counts"])
+def test_intervals_cover(kind, n_subjects):
+    rng = np.random.default_rng(n_subjects)
+    shape = (1000, n_subjects)
+    values, truth = {
+        "normal": (rng.standard_normal(shape), 0),
+        "near a ceiling": (rng.beta(9, 1, shape), 0.9),
+        "counts": (rng.binomial(10, 0.7, shape) / 10, 0.7),
+    }[kind]
+    low, high = find_ends(values)
+    covered = np.mean((low - 1e-9 <= truth) & (truth <= high + 1e-9))
+    # a t interval of five does not know of a ceiling
+    least = 0.86 if (kind, n_subjects) == ("near a ceiling", 5) else 0.92
+    assert least <= covered <= 0.98
 
 
 # Tests
@@ -100,10 +182,28 @@ def test_ties_and_zeros():
     assert found == wilcoxon(scores[0], zero_method="pratt").pvalue
 
 
-def test_p_is_uniform_without_a_difference():
+@pytest.mark.parametrize("n_subjects", [5, 8])
+def test_p_values_count_all_signs(n_subjects):
+    """With ties, zeros and few subjects, no approximation is good enough."""
+    difference = np.array([0.1, 0.1, 0.3, -0.1, 0.0, 0.2, 0.4, 0.4])[:n_subjects]
+    ranks = rankdata(np.abs(difference)) * (difference != 0)
+    signs = np.array([*product([-1, 1], repeat=n_subjects)])
+    sums, found = signs @ ranks, np.sign(difference) @ ranks
+    expected = np.mean(np.abs(sums) >= np.abs(found) - 1e-9)
+    assert_allclose(compare_subjects(difference[None], np.zeros(n_subjects)), expected)
+
+
+@pytest.mark.parametrize("n_subjects", [5, 10, 20])
+def test_p_is_uniform_without_a_difference(n_subjects):
     rng = np.random.default_rng(0)
-    p_values = compare_subjects(rng.standard_normal((400, 10)), np.zeros(10))
-    assert np.mean(p_values <= 0.05) == pytest.approx(0.05, abs=0.03)
+    scores = rng.binomial(8, 0.8, (2, 400, n_subjects)) / 8
+    scores[0, :200] = rng.standard_normal((200, n_subjects))
+    scores[1, :200] = rng.standard_normal((200, n_subjects))
+    p_values = np.array(
+        [compare_subjects(a[None], b)[0] for a, b in scores.swapaxes(0, 1)]
+    )
+    assert np.nanmin(p_values) > 0
+    assert np.mean(p_values <= 0.05) <= 0.08
 
 
 def test_holm_by_hand():
@@ -120,22 +220,43 @@ def test_holm_by_hand():
 
 def test_differences_are_to_the_best_baseline():
     rng = np.random.default_rng(0)
-    scores = np.array([[0.5], [0.7], [0.9]]) + 0.01 * rng.standard_normal((3, 501))
-    scores[:, 0] = [0.5, 0.7, 0.9]
-    by_subject = rng.random((3, 8))
+    by_subject = np.array([[0.5], [0.7], [0.9]]) + 0.1 * rng.standard_normal((3, 8))
+    scores = pool_subjects(by_subject, np.ones((3, 8)))
     found = compare_models(
-        ["a", "b", "c"], scores, ["a", "b"], "r", by_subject=by_subject
+        ["a", "b", "c"], scores, ["a", "b"], "r", by_subject=by_subject, **DRAWN
     )
     assert found["baseline"] == "b"
-    assert_allclose(found["difference"], [-0.2, 0, 0.2])
-    assert_allclose(found["diff_low"][1], 0)
-    assert 0.15 < found["diff_low"][2] < 0.2 < found["diff_high"][2] < 0.25
+    difference = by_subject - by_subject[1]
+    assert_allclose(found["difference"], difference.mean(axis=1))
+    assert_allclose(
+        [found["diff_low"], found["diff_high"]], find_ends(difference), atol=1e-12
+    )
     assert_array_equal(found["p_value"], compare_subjects(by_subject, by_subject[1]))
     assert_array_equal(found["p_holm"], correct_holm(found["p_value"]))
 
 
+def test_the_best_of_many_baselines_makes_nobody_seem_worse():
+    rng = np.random.default_rng(0)
+    names = [*"abcdefg"]
+    p_values, covered = [], []
+    for _ in range(200):
+        by_subject = rng.standard_normal((7, 12))
+        found = compare_models(
+            names,
+            pool_subjects(by_subject, np.ones((7, 12))),
+            names[:6],
+            "r",
+            by_subject=by_subject,
+            **(DRAWN | {"n_resamples": 99}),
+        )
+        p_values.append(found["p_value"][-1])
+        covered.append(found["diff_low"][-1] <= 0 <= found["diff_high"][-1])
+    assert np.mean(np.array(p_values) <= 0.05) <= 0.07
+    assert np.mean(covered) >= 0.93
+
+
 def test_without_baselines_there_are_no_differences():
-    found = compare_models(["a"], np.ones((1, 3)), [], "r")
+    found = compare_models(["a"], np.ones((1, 3)), [], "r", **DRAWN)
     assert list(found) == ["model", "r", "low", "high"]
     with pytest.raises(ValueError, match=r"Baselines \['z'\] are not among"):
-        compare_models(["a"], np.ones((1, 3)), ["z"], "r")
+        compare_models(["a"], np.ones((1, 3)), ["z"], "r", **DRAWN)

@@ -118,6 +118,7 @@ def test_seconds(recordings):
     assert y == [mf.get_regions(raw) for raw in recordings]
 
 
+@pytest.mark.filterwarnings("ignore:Scores are of one subject")
 @pytest.mark.parametrize(
     ("of", "expected"),
     [

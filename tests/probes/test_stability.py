@@ -199,10 +199,15 @@ def test_subjects_count_equally():
         | {name: [1.0, 1.0, 1.0, 3.0] for name in measures}
         | {"retrieval": [0.5, 0.5, 0.5, np.nan], "chance": 0.25}
     )
-    row = summarize_pairs(values, ["lag"], n_resamples=500, random_state=0).iloc[0]
+    drawn = {"n_resamples": 500, "random_state": 0}
+    row = summarize_pairs(values, ["lag"], **drawn).iloc[0]
     assert row["similarity_channel"] == 2
-    assert (row["similarity_channel_low"], row["similarity_channel_high"]) == (1, 3)
+    # Student's t of two subjects is 12.7: no cosine is beyond 1 or -1
+    assert row["similarity_region_low"] == -1
     assert row["retrieval"] == 0.5
+    assert np.isnan([row["retrieval_low"], row["retrieval_high"]]).all()
+    three = pd.concat([values, values.assign(subject="c", retrieval=0.5)])
+    row = summarize_pairs(three, ["lag"], **drawn).iloc[0]
     assert (row["retrieval_low"], row["retrieval_high"]) == (0.5, 0.5)
 
 
