@@ -10,17 +10,19 @@ OUT = demo_results
 
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/installed
+OLDEST = $(VENV)-oldest
 BUILD = from setuptools import build_meta; \
 	build_meta.build_sdist('dist'); build_meta.build_wheel('dist')
 
 export MPLBACKEND = Agg
 
-.PHONY: help demo test lint doc bench dist
+.PHONY: help demo test test-oldest lint doc bench dist
 
 help:
 	@echo "make demo    simulated recordings to a table and figures in $(OUT)"
 	@echo "make demo BIDS=folder [REGION=column] [TASK=task] [OUT=folder]    real ones"
 	@echo "make test    lint, then run tests and doctests"
+	@echo "make test-oldest    the tests with the oldest supported versions"
 	@echo "make lint    check style and format"
 	@echo "make doc     build the documentation in doc/_build/html"
 	@echo "make dist    build what a release consists of, in dist"
@@ -32,6 +34,9 @@ demo: $(INSTALLED)
 
 test: lint
 	$(BIN)/python -m pytest
+
+test-oldest: $(OLDEST)/installed
+	$(OLDEST)/bin/python -m pytest
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
@@ -54,4 +59,9 @@ dist: $(INSTALLED)
 $(INSTALLED): setup.cfg constraints.txt
 	$(PYTHON) -m venv "$(VENV)"
 	$(BIN)/python -m pip install -c constraints.txt -e ".[doc,test]"
+	touch "$@"
+
+$(OLDEST)/installed: setup.cfg constraints-oldest.txt
+	$(PYTHON) -m venv "$(OLDEST)"
+	$(OLDEST)/bin/python -m pip install -c constraints-oldest.txt -e ".[test]"
 	touch "$@"

@@ -22,6 +22,7 @@ from .recordings.channels import (
     warn_unknown_subjects,
 )
 from .recordings.labelled import read_labels
+from .recordings.signals import drop_bad_epochs
 from .regions import replace_regions
 from .subjects import describe, get_file_name, get_subject
 
@@ -230,8 +231,7 @@ def _cut_raw(raw, n_blocks, gap, name):
 
 def _cut_epochs(epochs, n_blocks, gap, name):
     """Return the blocks of Epochs: those that lie inside as a whole."""
-    # the first reading drops bad epochs in place, which must not reach the user
-    epochs = epochs if epochs._bad_dropped else epochs.copy().drop_bad(verbose="error")
+    epochs = drop_bad_epochs(epochs)
     if not len(epochs):
         raise ValueError(f"{name} has no epochs to cut into blocks: leave it out.")
     # events count samples of the original raw, also after decimating

@@ -2,10 +2,14 @@
 
 import io
 import re
+from configparser import ConfigParser
 from pathlib import Path
 
 import docutils.core
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import mne_funcmap as mf
 
@@ -34,6 +38,44 @@ def test_versions_agree():
     assert find(r"ruff-pre-commit\n    rev: v(\S+)", ".pre-commit-config.yaml") == (
         constrained
     )
+
+
+def read_pins(name):
+    """Return the version of each package in a file of constraints."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    pins = [line.split("==") for line in lines if not line.startswith("#")]
+    return {canonicalize_name(package): Version(version) for package, version in pins}
+
+
+def read_specifiers(*, leave_out=()):
+    """Return what setup.cfg demands of each package, but for some extras."""
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    extras = setup["options.extras_require"]
+    texts = [setup["options"]["install_requires"]]
+    texts += [text for extra, text in extras.items() if extra not in leave_out]
+    demanded = [Requirement(line) for text in texts for line in text.split()]
+    return {
+        canonicalize_name(one.name): one.specifier
+        for one in demanded
+        if one.name != "mne-funcmap"
+    }
+
+
+def test_lower_bounds_are_tested():
+    pins = read_pins("constraints-oldest.txt")
+    specifiers = read_specifiers(leave_out=["doc"])
+    del specifiers["ruff"]  # reads the code only
+    for package, specifier in specifiers.items():
+        (bound,) = specifier
+        assert bound.operator == ">=", package
+        assert Version(bound.version) == pins[package], package
+
+
+def test_tested_versions_are_allowed():
+    pins = read_pins("constraints.txt")
+    for package, specifier in read_specifiers().items():
+        assert pins[package] in specifier, package
 
 
 def test_manifest_names_what_is_there():

@@ -1,5 +1,6 @@
 import pickle
 from datetime import UTC, datetime
+from inspect import signature
 
 import mne
 import numpy as np
@@ -148,6 +149,9 @@ EPOCHS_OPERATIONS = {
 @pytest.mark.parametrize("name", OPERATIONS | RAW_OPERATIONS)
 def test_regions_follow_raw(name, preload, raw, tmp_path):
     operation, expected = (OPERATIONS | RAW_OPERATIONS)[name]
+    knows_reset = "reset_first_samp" in signature(raw.crop).parameters
+    if name == "crop and forget the start" and not knows_reset:
+        pytest.skip("reset_first_samp came with MNE 1.12")
     if not preload:
         raw = write_and_read(raw, tmp_path)
         if name in ("resample up", "resample down", "filter", "notch", "re-reference"):

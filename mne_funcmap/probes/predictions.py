@@ -63,7 +63,7 @@ def score_regions(predictions, conditions, *, n_resamples, random_state):
         n_subjects.
     """
     tables = []
-    for values, of_one in predictions.groupby(conditions, sort=False):
+    for values, of_one in predictions.groupby(conditions, sort=False, observed=True):
         summary = summarize(of_one, n_resamples=n_resamples, random_state=random_state)
         table = summary[["model", "balanced_accuracy", "low", "high", "chance"]]
         for at, (condition, value) in enumerate(zip(conditions, values, strict=True)):

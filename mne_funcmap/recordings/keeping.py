@@ -10,6 +10,7 @@ from mne import BaseEpochs
 from sklearn.utils.validation import check_memory
 
 from ..subjects import get_subject
+from .signals import drop_bad_epochs
 from .storage import RowFile
 
 # where features are kept unless somebody says so, and fingerprints that are known
@@ -132,7 +133,7 @@ def _list_conditions(recording):
     """Return what epochs tell of their conditions."""
     if not isinstance(recording, BaseEpochs):
         return []
-    recording = recording.copy().drop_bad(verbose="error")
+    recording = drop_bad_epochs(recording)
     metadata = recording.metadata
     return [
         recording.events,
@@ -169,8 +170,7 @@ def fingerprint_signals(recording):
 def _fingerprint_signals(recording):
     """Return the text, of a recording that is not known."""
     if isinstance(recording, BaseEpochs):
-        # the first reading drops bad epochs in place, which must not reach the user
-        recording = recording.copy().drop_bad(verbose="error")
+        recording = drop_bad_epochs(recording)
         clock = [recording.events[:, 0], recording._raw_sfreq]
     else:
         clock = [recording.first_time]

@@ -6,7 +6,7 @@ from mne import BaseEpochs
 from ..subjects import describe
 from .channels import crop_copy
 from .labelled import check_labelled
-from .signals import blame_channels, find_windows, read_signals
+from .signals import blame_channels, drop_bad_epochs, find_windows, read_signals
 
 MAX_PIECES = 4  # of a training recording
 
@@ -39,9 +39,7 @@ def crop_pieces(recording, ch_names, candidates, seconds, name, n_pieces=1):
     check_labelled(ch_names, name)
     n_times = round(seconds * recording.info["sfreq"])
     if isinstance(recording, BaseEpochs):
-        # the first reading drops bad epochs in place, which must not reach the user
-        if not recording._bad_dropped:
-            recording = recording.copy().drop_bad(verbose="error")
+        recording = drop_bad_epochs(recording)
         n_times = -(-n_times // len(recording.times)) * len(recording.times)
         starts = _find_epochs(recording, n_times, seconds, name)
     else:

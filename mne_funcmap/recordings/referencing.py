@@ -41,9 +41,15 @@ def rereference(inst, reference, name):
     if reference == "bipolar":
         return _make_bipolar(inst, good, name)
     ch_types = sorted(set(inst.get_channel_types(picks=good)))
-    mne.set_eeg_reference(inst, reference, copy=False, ch_type=ch_types)
-    if reference != "average" and len(list_names(reference)) == 1:
-        (flat,) = list_names(reference)
+    if reference == "average":
+        # of all at once, MNE before 1.13 takes one average
+        for ch_type in ch_types:
+            mne.set_eeg_reference(inst, copy=False, ch_type=ch_type)
+        return inst
+    names = list_names(reference)
+    mne.set_eeg_reference(inst, names, copy=False, ch_type=ch_types)
+    if len(names) == 1:
+        (flat,) = names
         inst.info["bads"] = list(dict.fromkeys([*inst.info["bads"], flat]))
     return inst
 

@@ -48,6 +48,25 @@ class Signals:
         return replace(self, data=self.data[rows], usable=self.usable[rows])
 
 
+def drop_bad_epochs(epochs):
+    """Return the epochs that are left when those to be rejected are dropped.
+
+    Parameters
+    ----------
+    epochs : mne.Epochs
+        The epochs.
+
+    Returns
+    -------
+    epochs : mne.Epochs
+        The same if none is to be dropped any more, otherwise a copy.
+    """
+    if epochs._bad_dropped:
+        return epochs
+    # dropping is in place, which must not reach the user
+    return epochs.copy().drop_bad(verbose="error")
+
+
 def read_signals(recording, picks, n_times):
     """Read channels, and find what of them serves segments.
 
