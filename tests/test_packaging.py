@@ -66,6 +66,7 @@ def test_lower_bounds_are_tested():
     pins = read_pins("constraints-oldest.txt")
     specifiers = read_specifiers(leave_out=["doc"])
     del specifiers["ruff"]  # reads the code only
+    del specifiers["torch"]  # other builds are gigabytes: one version is tested
     for package, specifier in specifiers.items():
         (bound,) = specifier
         assert bound.operator == ">=", package
