@@ -15,12 +15,13 @@ BUILD = from setuptools import build_meta; \
 
 export MPLBACKEND = Agg
 
-.PHONY: help demo test lint doc bench dist
+.PHONY: help demo test fuzz lint doc bench dist
 
 help:
 	@echo "make demo    simulated recordings to a table and figures in $(OUT)"
 	@echo "make demo BIDS=folder [REGION=column] [TASK=task] [OUT=folder]    real ones"
 	@echo "make test    lint, then run tests and doctests"
+	@echo "make fuzz    thousands of generated recordings, arrays and folders (some minutes)"
 	@echo "make lint    check style and format"
 	@echo "make doc     build the documentation in doc/_build/html"
 	@echo "make dist    build what a release consists of, in dist"
@@ -32,6 +33,9 @@ demo: $(INSTALLED)
 
 test: lint
 	$(BIN)/python -m pytest
+
+fuzz: $(INSTALLED)
+	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=long
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
