@@ -72,6 +72,15 @@ def check_recordings(X):
     -------
     recordings : list of mne.io.Raw | list of mne.Epochs
         The same recordings.
+
+    Raises
+    ------
+    TypeError
+        If X, or an item of it, is something else, or signals are complex.
+    ValueError
+        If there is no recording, or nothing in one.
+    RuntimeError
+        If the file of a recording that is not loaded is gone.
     """
     if isinstance(X, BaseRaw | BaseEpochs):
         return [X]

@@ -150,8 +150,6 @@ class Recipe:
         if self.is_epochs:
             tmin = self.first_samp / self.sfreq
             events = length * np.arange(n_epochs)[:, None] + np.array([[0, 0, 1]])
-            if self.layout == "int":
-                events = None
             inst = mne.EpochsArray(data, info, events, tmin, verbose="error")
             inst = inst[: self.n_epochs]
         else:

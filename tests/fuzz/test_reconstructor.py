@@ -134,7 +134,7 @@ def test_what_is_sound_is_predicted(fitted, recipe, query):
     st.sampled_from(["region", "random", "none", "channel", "functional"]),
     queries,
 )
-@cases(2, 30)
+@cases(2, 20)
 def test_fit(drawn, identity, query):
     with recordings(drawn) as X, allowed(*TOLD, "The embedding has collapsed"):
         before = describe_state(X)

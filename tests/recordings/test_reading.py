@@ -60,3 +60,7 @@ def test_nothing_left(make_coupled):
     for function in (mf.cut_channels, mf.RecordingPreprocessor(h_freq=9).transform):
         with pytest.raises(ValueError, match="recording 0 .*has no epochs"):
             function([epochs[:0]])
+    rec = mf.MaskedRegionReconstructor("region")
+    epochs.annotations.delete([0])  # so that some have no region
+    with pytest.raises(ValueError, match="recording 1 .*has no epochs"):
+        rec.fit([epochs, epochs[:0]])
