@@ -1,6 +1,6 @@
 """How many cases are generated: few in the suite, many by ``make fuzz``."""
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.fuzz.properties import COUNTS
 
@@ -8,6 +8,9 @@ COMMON = {
     "deadline": None,
     "database": None,
     "print_blob": True,
+    # what fails is made simple once, which takes a while
+    "report_multiple_bugs": False,
+    "phases": [Phase.explicit, Phase.generate, Phase.shrink],
     "suppress_health_check": list(HealthCheck),
 }
 settings.register_profile("short", derandomize=True, **COMMON)
