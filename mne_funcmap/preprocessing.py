@@ -14,6 +14,7 @@ import mne
 import numpy as np
 from joblib import Parallel, delayed
 from mne import BaseEpochs
+from mne.annotations import _annotations_starts_stops
 from mne.filter import notch_filter
 from mne.io import BaseRaw, read_raw_fif
 from mne.utils import logger, use_log_level
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from .hints import AnyPath, Recording, Recordings, Verbose
 
+SKIPPED = ("edge", "bad_acq_skip")  # annotated so, MNE's filters leave it out
 POSITIVE = Interval(Real, 0, None, closed="neither")
 
 
@@ -312,6 +314,8 @@ def _preprocess(recording, name, *, reference, notch, band, sfreq):
     """Preprocess a copy of one recording."""
     inst = load_copy(recording)
     _check_finite(inst, name)
+    if notch or band != (None, None):
+        _check_filtered(inst, name)
     # what is not finite now is in bad channels, or in those that no model looks at
     with np.errstate(invalid="ignore", over="ignore"):
         return _process(inst, name, reference, notch, band, sfreq)
@@ -343,6 +347,18 @@ def _check_finite(inst, name):
             f"{name} has values that are not finite in {shorten_list(wrong)}, or "
             f"beyond {LARGEST:g} V. Add the channels to info['bads'], or crop the "
             "recording."
+        )
+
+
+def _check_filtered(inst, name):
+    """Raise if annotations leave nothing of a Raw to be filtered."""
+    if isinstance(inst, BaseRaw) and not len(
+        _annotations_starts_stops(inst, SKIPPED, invert=True)[0]
+    ):
+        raise ValueError(
+            f"{name} is annotated as {' or '.join(map(repr, SKIPPED))} from begin to "
+            "end, which MNE does not filter. Shorten these annotations, or leave the "
+            "recording out."
         )
 
 

@@ -432,3 +432,11 @@ def test_names_that_files_cannot_hold(tmp_path):
 def test_nothing_left_after_resampling():
     with pytest.raises(ValueError, match="5000 samples at 500 Hz, and 1 afterwards"):
         RecordingPreprocessor(sfreq=0.1).fit([make_raw()])
+
+
+def test_annotations_that_leave_nothing_to_filter():
+    raw = make_raw()
+    raw.annotations.append(raw.first_time, 10.0, "EDGE boundary")
+    with pytest.raises(ValueError, match="recording 0 .*annotated as 'edge' or"):
+        RecordingPreprocessor(h_freq=40.0).transform([raw])
+    RecordingPreprocessor(sfreq=250.0).transform([raw])
