@@ -14,6 +14,7 @@ import mne
 import numpy as np
 from joblib import Parallel, delayed
 from mne import BaseEpochs
+from mne._fiff.pick import _pick_data_channels
 from mne.annotations import _annotations_starts_stops
 from mne.filter import notch_filter
 from mne.io import BaseRaw, read_raw_fif
@@ -351,7 +352,13 @@ def _check_finite(inst, name):
 
 
 def _check_filtered(inst, name):
-    """Raise if annotations leave nothing of a Raw to be filtered."""
+    """Raise if there is nothing to be filtered: no channel, or no time."""
+    if not len(_pick_data_channels(inst.info, exclude=())):
+        raise ValueError(
+            f"{name} has no data channels to be filtered: its channel types are "
+            f"{sorted(set(inst.get_channel_types()))}. Set the types with "
+            "recording.set_channel_types, or leave the recording out."
+        )
     if isinstance(inst, BaseRaw) and not len(
         _annotations_starts_stops(inst, SKIPPED, invert=True)[0]
     ):

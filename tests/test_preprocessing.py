@@ -440,3 +440,10 @@ def test_annotations_that_leave_nothing_to_filter():
     with pytest.raises(ValueError, match="recording 0 .*annotated as 'edge' or"):
         RecordingPreprocessor(h_freq=40.0).transform([raw])
     RecordingPreprocessor(sfreq=250.0).transform([raw])
+
+
+def test_no_channel_to_filter():
+    raw = make_raw().pick(["STI"])
+    for parameters in ({"notch": 50.0}, {"h_freq": 40.0}):
+        with pytest.raises(ValueError, match=r"recording 0 .*types are \['stim'\]"):
+            RecordingPreprocessor(**parameters).transform([raw])
