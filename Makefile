@@ -16,13 +16,14 @@ BUILD = from setuptools import build_meta; \
 
 export MPLBACKEND = Agg
 
-.PHONY: help demo test test-oldest lint doc bench dist
+.PHONY: help demo test test-oldest fuzz lint doc bench dist
 
 help:
 	@echo "make demo    simulated recordings to a table and figures in $(OUT)"
 	@echo "make demo BIDS=folder [REGION=column] [TASK=task] [OUT=folder]    real ones"
 	@echo "make test    lint, then run tests and doctests"
 	@echo "make test-oldest    the tests with the oldest supported versions"
+	@echo "make fuzz    thousands of generated recordings, arrays and folders (some minutes)"
 	@echo "make lint    check style and format"
 	@echo "make doc     build the documentation in doc/_build/html"
 	@echo "make dist    build what a release consists of, in dist"
@@ -37,6 +38,9 @@ test: lint
 
 test-oldest: $(OLDEST)/installed
 	$(OLDEST)/bin/python -m pytest
+
+fuzz: $(INSTALLED)
+	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=long
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

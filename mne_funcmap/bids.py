@@ -195,6 +195,11 @@ def _select(paths, **filters):
 def _read_recording(path, read_table, verbose):
     """Read a recording with positions, subject id, bad channels and annotations."""
     raw = _read_raw(path, "warn", verbose)
+    if not len(raw.times):
+        raise ValueError(
+            f"Cannot read {str(path.fpath)!r}: it has no samples. Was the file with "
+            "its signals cut off? Copy it again, or leave the recording out."
+        )
     channels = _find_sidecar(path, "channels")
     names = list(read_table(channels).get("name", ())) if channels else raw.ch_names
     if sorted(names) == sorted(raw.ch_names) and names != raw.ch_names:
@@ -218,8 +223,13 @@ def _read_raw(path, on_ch_mismatch, verbose):
             return _import_mne_bids().read_raw_bids(
                 path, on_ch_mismatch=on_ch_mismatch, verbose=verbose
             )
-        except (LookupError, OSError, RuntimeError, ValueError) as error:
-            raise ValueError(f"Cannot read {str(path.fpath)!r}: {error}") from error
+        except (MemoryError, Warning):
+            raise
+        except Exception as error:  # of damaged files, readers raise anything
+            raise ValueError(
+                f"Cannot read {str(path.fpath)!r}: {type(error).__name__}: {error}. "
+                "Check this file, and the tables and JSON files that belong to it."
+            ) from error
 
 
 def _name_mni_frame(raw, path):
@@ -263,9 +273,15 @@ def _find_region_table(path, region_column, read_table):
 
 def _read_table(file):
     """Read a tab-separated file as a dict of columns."""
-    with open(file, encoding="utf-8-sig", newline="") as lines:
-        rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-        rows = [row for row in rows if row]
+    try:
+        with open(file, encoding="utf-8-sig", newline="") as lines:
+            rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+            rows = [row for row in rows if row]
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise ValueError(
+            f"Cannot read the table {str(file)!r}: {error}. Expected text in UTF-8, "
+            "with tabs between columns."
+        ) from error
     return {header: values for header, *values in zip_longest(*rows, fillvalue="n/a")}
 
 

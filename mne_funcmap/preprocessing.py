@@ -14,6 +14,8 @@ import mne
 import numpy as np
 from joblib import Parallel, delayed
 from mne import BaseEpochs
+from mne._fiff.pick import _pick_data_channels
+from mne.annotations import _annotations_starts_stops
 from mne.filter import notch_filter
 from mne.io import BaseRaw, read_raw_fif
 from mne.utils import logger, use_log_level
@@ -22,9 +24,12 @@ from sklearn.utils._param_validation import Interval
 
 from . import __version__
 from .progress import VERBOSE_CONSTRAINT, track, verbose_method
+from .recordings.channels import check_recordings, load_copy
 from .recordings.keeping import fingerprint
 from .recordings.positions import name_frame
+from .recordings.reading import check_not_empty
 from .recordings.referencing import get_electrodes, list_names, rereference
+from .recordings.signals import LARGEST
 from .subjects import describe, shorten_list
 
 if TYPE_CHECKING:
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
 
     from .hints import AnyPath, Recording, Recordings, Verbose
 
+SKIPPED = ("edge", "bad_acq_skip")  # annotated so, MNE's filters leave it out
 POSITIVE = Interval(Real, 0, None, closed="neither")
 
 
@@ -216,19 +222,22 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
                 f"l_freq must be below h_freq, got l_freq={self.l_freq} and "
                 f"h_freq={self.h_freq}."
             )
-        recordings = [X] if isinstance(X, BaseRaw | BaseEpochs) else X
-        if not isinstance(recordings, list | tuple):
-            raise TypeError(
-                f"X must be a list of recordings (Raw or Epochs), got {type(X)}."
-            )
-        if not recordings:
-            raise ValueError("X is an empty list: expected at least one recording.")
+        recordings = check_recordings(X)
         for index, recording in enumerate(recordings):
             self._check_recording(describe(index, recording), recording)
         return recordings
 
     def _check_recording(self, name, recording):
         nyquist = recording.info["sfreq"] / 2
+        n_times = round(
+            len(recording.times) * (self.sfreq or 2 * nyquist) / nyquist / 2
+        )
+        if n_times < 2:
+            raise ValueError(
+                f"{name} has {len(recording.times)} samples at {2 * nyquist:g} Hz, and "
+                f"{n_times} afterwards: expected 2 at least. Leave it out, or give a "
+                "higher sfreq."
+            )
         for parameter in ("l_freq", "h_freq", "notch"):
             value = getattr(self, parameter)
             if value is not None and value is not True and value >= nyquist:
@@ -236,6 +245,13 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
                     f"{name} is sampled at {2 * nyquist} Hz, so {parameter} must be "
                     f"below {nyquist} Hz, got {value}."
                 )
+        odd = [one for one in recording.ch_names if not one.isascii()]
+        if self.memory is not None and odd:
+            raise ValueError(
+                f"{name} has channel names that FIF files cannot hold, "
+                f"{shorten_list(odd)}: with memory, expected ASCII letters alone. "
+                "Rename them, as by mne_funcmap.rename_channels, or set memory=None."
+            )
         if self.notch is True and not recording.info["line_freq"]:
             raise ValueError(
                 f"{name} does not tell its line frequency. Set "
@@ -255,6 +271,7 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
 def _preprocess_once(recording, name, steps, log_level, memory):
     """Preprocess a copy of a recording, or find the one in the folder."""
     with use_log_level(log_level):
+        check_not_empty(recording, name)
         if memory is None:
             return _preprocess(recording, name, **steps)
         key = joblib.hash([__version__, mne.__version__, fingerprint(recording), steps])
@@ -296,9 +313,18 @@ def _write(inst, path):
 
 def _preprocess(recording, name, *, reference, notch, band, sfreq):
     """Preprocess a copy of one recording."""
-    l_freq, h_freq = band
-    inst = recording.copy().load_data()
+    inst = load_copy(recording)
     _check_finite(inst, name)
+    if notch or band != (None, None):
+        _check_filtered(inst, name)
+    # what is not finite now is in bad channels, or in those that no model looks at
+    with np.errstate(invalid="ignore", over="ignore"):
+        return _process(inst, name, reference, notch, band, sfreq)
+
+
+def _process(inst, name, reference, notch, band, sfreq):
+    """Preprocess a recording, in place if its channels stay."""
+    l_freq, h_freq = band
     if reference is not None:
         inst = rereference(inst, reference, name)
     if notch:
@@ -315,12 +341,31 @@ def _check_finite(inst, name):
     wrong = [
         ch_name
         for ch_name in get_electrodes(inst)
-        if not np.isfinite(inst.get_data(picks=[ch_name])).all()
+        if not (np.abs(inst.get_data(picks=[ch_name])) < LARGEST).all()
     ]
     if wrong:
         raise ValueError(
-            f"{name} has values that are not finite in {shorten_list(wrong)}. Add the "
-            "channels to info['bads'], or crop the recording."
+            f"{name} has values that are not finite in {shorten_list(wrong)}, or "
+            f"beyond {LARGEST:g} V. Add the channels to info['bads'], or crop the "
+            "recording."
+        )
+
+
+def _check_filtered(inst, name):
+    """Raise if there is nothing to be filtered: no channel, or no time."""
+    if not len(_pick_data_channels(inst.info, exclude=())):
+        raise ValueError(
+            f"{name} has no data channels to be filtered: its channel types are "
+            f"{sorted(set(inst.get_channel_types()))}. Set the types with "
+            "recording.set_channel_types, or leave the recording out."
+        )
+    if isinstance(inst, BaseRaw) and not len(
+        _annotations_starts_stops(inst, SKIPPED, invert=True)[0]
+    ):
+        raise ValueError(
+            f"{name} is annotated as {' or '.join(map(repr, SKIPPED))} from begin to "
+            "end, which MNE does not filter. Shorten these annotations, or leave the "
+            "recording out."
         )
 
 

@@ -40,10 +40,10 @@ def set_regions(inst: Recording, regions: Mapping[str, str]) -> Recording:
     inst : mne.io.Raw | mne.Epochs
         The recording. It is changed in place; its data are not loaded.
     regions : dict of {str: str}
-        The region of each channel, ``{ch_name: region}``. Channels that are not named
-        keep the region they have. Channels of other types than sEEG, ECoG, DBS and EEG
-        may have one, which is logged, but take no part unless ``picks`` of an estimator
-        names them.
+        The region of each channel, ``{ch_name: region}``, without spaces around it.
+        Channels that are not named keep the region they have. Channels of other types
+        than sEEG, ECoG, DBS and EEG may have one, which is logged, but take no part
+        unless ``picks`` of an estimator names them.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def set_regions(inst: Recording, regions: Mapping[str, str]) -> Recording:
         for name, found in _find_labels(inst).items()
         if name in inst.ch_names and name not in regions
     }
-    new = {name: str(region) for name, region in regions.items()}
+    new = {name: region.strip() for name, region in regions.items()}
     _write_labels(inst, _one_region_each(inst, kept) | new)
     _tell_other_types(inst, new)
     return inst
@@ -315,12 +315,17 @@ def _find_regions(inst):
     if inst.annotations is None:
         return []
     return [
-        (_decode(description.removeprefix(_PREFIX)), names)
+        (_decode(description.removeprefix(_PREFIX)).strip(), names)
         for description, names in zip(
             inst.annotations.description, inst.annotations.ch_names, strict=True
         )
         if description.startswith(_PREFIX)
     ]
+
+
+def _encode(text):
+    """Encode what would be decoded, and what MNE refuses."""
+    return text.replace("&#", "&#38;#").replace("{COLON}", "&#123;COLON}")
 
 
 def _decode(text):
@@ -363,7 +368,7 @@ def _write_labels(inst, labels):
     new = mne.Annotations(
         onset=[onset] * len(channels),
         duration=duration,
-        description=[_PREFIX + region for region in channels],
+        description=[_PREFIX + _encode(region) for region in channels],
         ch_names=list(channels.values()),
     )
     if inst.annotations is None:
@@ -389,7 +394,7 @@ def _get_extent(inst):
     annotations when it crops, and one sample more is beyond the data.
     """
     if isinstance(inst, BaseRaw):
-        return inst.first_time, inst.times[-1]
+        return inst.first_time, inst.times[-1] if len(inst.times) else 0.0
     # events count samples of the original raw, also after decimating
     zeros = inst.events[:, 0] / inst._raw_sfreq if len(inst.events) else np.zeros(1)
     onset = zeros.min() + inst.tmin

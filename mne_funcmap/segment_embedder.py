@@ -264,15 +264,7 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         """
         started = perf_counter()
         self._validate_params()
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            dtype=np.float32,
-            ensure_min_features=2,
-            ensure_min_samples=2,
-            force_writeable=True,
-        )
+        X, y = self._check(X, y, ensure_min_features=2, ensure_min_samples=2)
         check_classification_targets(y)
         check_consistent_length(X, groups, units, auxiliary)
         front_end = self.begin(X.shape[1])
@@ -384,7 +376,7 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
             units, one for each, sorted: shape (n_units, n_components).
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False, force_writeable=True)
+        X = self._check(X, reset=False)
         if units is None:
             return self._compute("embed", X).numpy()
         check_consistent_length(X, units)
@@ -484,6 +476,13 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         self.net_ = make_restored(Embedding, params, weights, net.device)
         self.history_, self.search_history_ = self.net_.history, None
         return self
+
+    def _check(self, *arrays, **options):
+        """Return finite segments, as torch takes them, and labels if there are some."""
+        how = {"dtype": np.float32, "order": "C", "force_writeable": True}
+        # what is too large for single precision becomes infinite, and is refused
+        with np.errstate(over="ignore", invalid="ignore"):
+            return validate_data(self, *arrays, **how, **options)
 
     def _compute(self, method, values):
         """Apply a method of the trained module to rows, on the device asked for."""

@@ -22,7 +22,7 @@ from .recordings.channels import (
     warn_unknown_subjects,
 )
 from .recordings.labelled import read_labels
-from .recordings.signals import drop_bad_epochs
+from .recordings.reading import check_not_empty, drop_bad_copy
 from .regions import replace_regions
 from .subjects import describe, get_file_name, get_subject
 
@@ -155,6 +155,7 @@ def cut_channels(
             rows = of_one & (part == group)
             # MNE picks channels of Epochs only if they are loaded
             is_epochs = isinstance(recording, BaseEpochs)
+            check_not_empty(recording, describe(index, recording))
             chosen = load_copy(recording) if is_epochs else recording.copy()
             chosen.pick([*channels.ch_name[rows]], verbose="error")
             # on Epochs, MNE keeps those of channels that are in other parts
@@ -231,9 +232,8 @@ def _cut_raw(raw, n_blocks, gap, name):
 
 def _cut_epochs(epochs, n_blocks, gap, name):
     """Return the blocks of Epochs: those that lie inside as a whole."""
-    epochs = drop_bad_epochs(epochs)
-    if not len(epochs):
-        raise ValueError(f"{name} has no epochs to cut into blocks: leave it out.")
+    check_not_empty(epochs, name)
+    epochs = drop_bad_copy(epochs)
     # events count samples of the original raw, also after decimating
     begin = epochs.events[:, 0] / epochs._raw_sfreq + epochs.tmin
     end = begin + len(epochs.times) / epochs.info["sfreq"]

@@ -498,3 +498,29 @@ def test_dbs_ecog(data_dir):
     assert raw.info["chs"][0]["loc"][0] == pytest.approx(0.01182808)
     stn = {name: "STN" for name in raw.ch_names if name.startswith("LFP")}
     assert get_regions(set_regions(raw, stn)) == stn
+
+
+@pytest.mark.filterwarnings("ignore:Expected to find a single")
+@pytest.mark.parametrize("content", [bytes(range(256)), b"name\tregion\nLA1\t\xe9\n"])
+def test_tables_that_are_no_text(tmp_path, content):
+    path = write_recording(tmp_path, "01")
+    (path.directory / "sub-01_space-A_electrodes.tsv").write_bytes(content)
+    (path.directory / "sub-01_space-B_electrodes.tsv").write_bytes(content)
+    with pytest.raises(ValueError, match="Cannot read .*sub-01_.*UTF-8"):
+        read_recordings_bids(tmp_path)
+
+
+def test_table_of_electrodes_without_positions(tmp_path):
+    path = write_recording(tmp_path, "01")
+    write_electrodes(path, REGIONS, space="fsaverage")
+    write_table(find(path, "electrodes"), name=["LA1"], region=["GPi"])
+    with pytest.raises(ValueError, match="sub-01_.*KeyError.* Check this file, and"):
+        read_recordings_bids(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:Omitted 1 annotation")
+def test_no_samples(tmp_path):
+    path = write_recording(tmp_path, "01", suffix=".vhdr")
+    path.copy().update(extension=".eeg").fpath.write_bytes(b"")
+    with pytest.raises(ValueError, match="Cannot read .*sub-01.*no samples"):
+        read_recordings_bids(tmp_path, region_column=None)

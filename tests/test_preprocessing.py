@@ -420,3 +420,30 @@ def test_other_conditions_are_not_taken_for_the_same(tmp_path):
     epochs.event_id = {"move": 5}
     (kept,) = preprocess.transform([epochs])
     assert kept.event_id == {"move": 5}
+
+
+def test_names_that_files_cannot_hold(tmp_path):
+    raw = make_raw().rename_channels({"LA2": "Lé2"}, verbose="error")
+    with pytest.raises(ValueError, match="recording 0 .*cannot hold, Lé2: .*memory"):
+        RecordingPreprocessor(h_freq=40.0, memory=tmp_path).transform([raw])
+    RecordingPreprocessor(h_freq=40.0).transform([raw])
+
+
+def test_nothing_left_after_resampling():
+    with pytest.raises(ValueError, match="5000 samples at 500 Hz, and 1 afterwards"):
+        RecordingPreprocessor(sfreq=0.1).fit([make_raw()])
+
+
+def test_annotations_that_leave_nothing_to_filter():
+    raw = make_raw()
+    raw.annotations.append(raw.first_time, 10.0, "EDGE boundary")
+    with pytest.raises(ValueError, match="recording 0 .*annotated as 'edge' or"):
+        RecordingPreprocessor(h_freq=40.0).transform([raw])
+    RecordingPreprocessor(sfreq=250.0).transform([raw])
+
+
+def test_no_channel_to_filter():
+    raw = make_raw().pick(["STI"])
+    for parameters in ({"notch": 50.0}, {"h_freq": 40.0}):
+        with pytest.raises(ValueError, match=r"recording 0 .*types are \['stim'\]"):
+            RecordingPreprocessor(**parameters).transform([raw])

@@ -173,3 +173,31 @@ def test_after_a_failed_fit_it_is_not_fitted(X):
         rec.fit(X[:3])
     with pytest.raises(NotFittedError):
         rec.predict(X[3:])
+
+
+def test_epochs_that_are_not_loaded_may_have_channels_without_a_region(X, tmp_path):
+    epochs, unloaded = [], []
+    for index, raw in enumerate(X):
+        raw.annotations.delete([0])  # the region of A1
+        epochs.append(
+            mne.make_fixed_length_epochs(raw, 1.0, preload=True, verbose="error")
+        )
+        epochs[-1].save(tmp_path / f"{index}_epo.fif", fmt="double", verbose="error")
+        file = tmp_path / f"{index}_epo.fif"
+        unloaded.append(mne.read_epochs(file, preload=False, verbose="error"))
+    expected = make_rec().fit(epochs[:3]).evaluate(epochs[3:])
+    frame = make_rec().fit(unloaded[:3]).evaluate(unloaded[3:])
+    pd.testing.assert_frame_equal(frame, expected)
+    assert not any(one.preload for one in unloaded)
+    for one in unloaded:
+        one._raw[0].fid.close()
+
+
+def test_predictions_are_not_rounded_to_the_integers_that_were_given(X):
+    rec = make_rec().fit(X[:3])
+    for raw in X:
+        raw._data = np.round(raw._data * 1e6)
+    (expected,) = rec.predict(X[3:])
+    X[3]._data = X[3]._data.astype(np.int16)
+    (predicted,) = rec.predict(X[3:])
+    assert_array_equal(predicted.get_data(), expected.get_data())

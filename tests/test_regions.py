@@ -197,12 +197,14 @@ def test_regions_survive_fif_raw_with_dates(raw, tmp_path):
 def test_set_then_get_is_identity(inst):
     rng = np.random.default_rng(1)
     names = ["STN", "région α", "a/b", "BAD", "edge", "region/x", "a:b;c,d", " x "]
+    names += ["{COLON}", "&#65;"]  # what MNE and its FIF files give a meaning
     for _ in range(30):
         channels = rng.permutation(CH_NAMES)[: rng.integers(1, 6)]
         regions = {str(channel): str(rng.choice(names)) for channel in channels}
         fresh = inst.copy()
         assert set_regions(fresh, regions) is fresh
-        assert get_regions(fresh) == regions
+        # spaces around names are none of the name
+        assert get_regions(fresh) == {n: text.strip() for n, text in regions.items()}
         assert list(get_regions(fresh)) == [n for n in CH_NAMES if n in regions]
         once = fresh.annotations.copy()
         assert set_regions(fresh, get_regions(fresh)).annotations == once
@@ -421,7 +423,6 @@ def test_rename_keeps_other_annotations_of_channels():
         ({"LA1": 3}, TypeError, r"'LA1' must be a string, got 3"),
         ({"LA1": ""}, ValueError, r"region of channel 'LA1' is empty"),
         ({"LA1": "  "}, ValueError, r"region of channel 'LA1' is empty"),
-        ({"LA1": "{COLON}"}, ValueError, r"COLON"),
         (["STN"] * 5, TypeError, r"must be a dict"),
         ("STN", TypeError, r"must be a dict"),
     ],

@@ -604,3 +604,16 @@ def test_cuda_agrees_with_cpu(data, encoder):
     np.testing.assert_allclose(Z, on_cpu.transform(data[0]), atol=1e-3)
     on_cpu.net_.module_.load_state_dict(on_cuda.net_.module_.state_dict())
     np.testing.assert_allclose(Z, on_cpu.transform(data[0]), atol=1e-3)
+
+
+def test_segments_that_run_backwards(fitted, data):
+    X = data[0]
+    turned = np.ascontiguousarray(X[::-1, ::-1], np.float32)[::-1, ::-1]
+    np.testing.assert_array_equal(fitted.transform(turned), fitted.transform(X))
+
+
+def test_too_large_for_single_precision(fitted, data):
+    X = data[0].astype(float)
+    X[3, 5] = 1e39
+    with pytest.raises(ValueError, match="too large for dtype"):
+        fitted.transform(X)

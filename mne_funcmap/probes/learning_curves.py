@@ -15,7 +15,8 @@ from ..evaluation.resampling import describe
 from ..progress import log_level
 from ..recordings.advice import warn_unlabelled
 from ..recordings.channels import crop_copy, list_channels, pick_channels
-from ..recordings.signals import drop_bad_epochs, read_signals
+from ..recordings.reading import drop_bad_copy
+from ..recordings.signals import read_signals
 from .changed_training import (
     count_subjects,
     cross_val_changes,
@@ -247,7 +248,7 @@ def take_seconds(recording, seconds):
     sfreq = recording.info["sfreq"]
     if isinstance(recording, BaseEpochs):
         length = len(recording.times) / sfreq
-        return drop_bad_epochs(recording)[: max(1, int(seconds / length))]
+        return drop_bad_copy(recording)[: max(1, int(seconds / length))]
     n_times = round(seconds * sfreq)
     signals = read_signals(recording, pick_channels(recording), 2)
     counted = np.cumsum(signals.usable.all(axis=0))

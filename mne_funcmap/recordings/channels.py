@@ -15,6 +15,7 @@ from mne.io import BaseRaw
 
 from ..regions import DATA_TYPES, check_renamed, get_regions
 from ..subjects import describe, get_subject, shorten_list
+from .reading import check_files, reading
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,15 @@ def check_recordings(X):
     -------
     recordings : list of mne.io.Raw | list of mne.Epochs
         The same recordings.
+
+    Raises
+    ------
+    TypeError
+        If X, or an item of it, is something else, or signals are complex.
+    ValueError
+        If there is no recording, or nothing in one.
+    RuntimeError
+        If the file of a recording that is not loaded is gone.
     """
     if isinstance(X, BaseRaw | BaseEpochs):
         return [X]
@@ -95,6 +105,10 @@ def check_recordings(X):
                 f"Item {index} of X has complex signals: expected real ones. Take "
                 "their amplitude, as by apply_hilbert(envelope=True)."
             )
+        name = describe(index, recording)
+        check_files(recording, name)
+        if not len(recording.times):
+            raise ValueError(f"{name} has no samples: leave it out.")
     return recordings
 
 
@@ -119,7 +133,7 @@ def crop_copy(raw, tmin, tmax=None):
 
 
 def load_copy(recording):
-    """Return a copy of a recording with its data in memory, and no line in the log.
+    """Return a copy of a recording with its data in memory, as MNE has them.
 
     Parameters
     ----------
@@ -131,8 +145,11 @@ def load_copy(recording):
     copy : mne.io.Raw | mne.Epochs
         The copy.
     """
-    with mne.utils.use_log_level("ERROR"):
-        return recording.copy().load_data()
+    with mne.utils.use_log_level("ERROR"), reading(recording):
+        copy = recording.copy().load_data()
+    # users may have put integers there, or single precision, which MNE does not filter
+    copy._data = np.require(copy._data, float, "W")
+    return copy
 
 
 def find_subjects(recordings):

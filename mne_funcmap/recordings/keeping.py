@@ -10,7 +10,7 @@ from mne import BaseEpochs
 from sklearn.utils.validation import check_memory
 
 from ..subjects import get_subject
-from .signals import drop_bad_epochs
+from .reading import drop_bad_copy, reading
 from .storage import RowFile
 
 # where features are kept unless somebody says so, and fingerprints that are known
@@ -133,7 +133,7 @@ def _list_conditions(recording):
     """Return what epochs tell of their conditions."""
     if not isinstance(recording, BaseEpochs):
         return []
-    recording = drop_bad_epochs(recording)
+    recording = drop_bad_copy(recording)
     metadata = recording.metadata
     return [
         recording.events,
@@ -170,7 +170,7 @@ def fingerprint_signals(recording):
 def _fingerprint_signals(recording):
     """Return the text, of a recording that is not known."""
     if isinstance(recording, BaseEpochs):
-        recording = drop_bad_epochs(recording)
+        recording = drop_bad_copy(recording)
         clock = [recording.events[:, 0], recording._raw_sfreq]
     else:
         clock = [recording.first_time]
@@ -179,9 +179,11 @@ def _fingerprint_signals(recording):
         for mark in _list_marks(recording)
         if mark[2].lower().startswith(("bad", "edge boundary"))
     ]
+    with reading(recording):
+        samples = _list_files(recording) or _read_samples(recording)
     return joblib.hash(
         [
-            _list_files(recording) or recording.get_data(),
+            samples,
             recording.info["sfreq"],
             recording.ch_names,
             recording.get_channel_types(),
@@ -190,6 +192,12 @@ def _fingerprint_signals(recording):
             bad,
         ]
     )
+
+
+def _read_samples(recording):
+    """Return the samples of a recording; MNE warns of epochs if there are none."""
+    is_empty = isinstance(recording, BaseEpochs) and not len(recording)
+    return [] if is_empty else recording.get_data()
 
 
 def _list_files(recording):

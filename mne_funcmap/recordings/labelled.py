@@ -1,10 +1,12 @@
 """Labelled channels: those whose region is known, which alone are reconstructed."""
 
 import numpy as np
+from mne import BaseEpochs
 
 from ..regions import get_regions
 from ..subjects import describe, shorten_list
-from .channels import list_channels
+from .channels import list_channels, load_copy
+from .reading import check_not_empty
 
 
 def pick_labelled(channels, index):
@@ -89,7 +91,7 @@ def drop_unlabelled(recordings, picks=None):
         of_one = channels.of_recording(index)
         unlabelled = of_one.ch_name[~of_one.has_region]
         if 0 < len(unlabelled) < len(of_one.ch_name):
-            recording = recording.copy().drop_channels(list(unlabelled))
+            recording = _drop_channels(recording, list(unlabelled), index)
         kept.append(recording)
     return kept
 
@@ -111,7 +113,16 @@ def drop_region(recording, region):
     """
     regions = get_regions(recording)
     hidden = [ch_name for ch_name, found in regions.items() if found == region]
-    return recording.copy().drop_channels(hidden)
+    return _drop_channels(recording, hidden)
+
+
+def _drop_channels(recording, ch_names, index=None):
+    """Return a copy without some channels."""
+    check_not_empty(recording, describe(index, recording))
+    # MNE drops channels of Epochs only if they are loaded
+    is_epochs = isinstance(recording, BaseEpochs)
+    copy = load_copy(recording) if is_epochs else recording.copy()
+    return copy.drop_channels(ch_names)
 
 
 def check_labelled(ch_names, name):

@@ -6,7 +6,8 @@ from mne import BaseEpochs
 from ..subjects import describe
 from .channels import crop_copy
 from .labelled import check_labelled
-from .signals import blame_channels, drop_bad_epochs, find_windows, read_signals
+from .reading import drop_bad_copy, reading
+from .signals import blame_channels, find_windows, read_signals
 
 MAX_PIECES = 4  # of a training recording
 
@@ -39,7 +40,7 @@ def crop_pieces(recording, ch_names, candidates, seconds, name, n_pieces=1):
     check_labelled(ch_names, name)
     n_times = round(seconds * recording.info["sfreq"])
     if isinstance(recording, BaseEpochs):
-        recording = drop_bad_epochs(recording)
+        recording = drop_bad_copy(recording)
         n_times = -(-n_times // len(recording.times)) * len(recording.times)
         starts = _find_epochs(recording, n_times, seconds, name)
     else:
@@ -113,8 +114,8 @@ def _crop(recording, start, n_times):
     """Return a copy of some samples, of epochs end to end."""
     if isinstance(recording, BaseEpochs):
         n_samples = len(recording.times)
-        return recording[
-            start // n_samples : (start + n_times) // n_samples
-        ].load_data()
+        first, stop = start // n_samples, (start + n_times) // n_samples
+        with reading(recording):
+            return recording[first:stop].load_data()
     sfreq = recording.info["sfreq"]
     return crop_copy(recording, start / sfreq, (start + n_times - 1) / sfreq)

@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from ..regions import DATA_TYPES
 from ..subjects import shorten_list
+from .reading import drop_bad_copy, reading
 
 FLAT_DURATION = 0.5  # seconds without any change, which no electrode records
 LARGEST = 1e18  # volts; beyond, squares overflow single precision
@@ -48,25 +49,6 @@ class Signals:
         return replace(self, data=self.data[rows], usable=self.usable[rows])
 
 
-def drop_bad_epochs(epochs):
-    """Return the epochs that are left when those to be rejected are dropped.
-
-    Parameters
-    ----------
-    epochs : mne.Epochs
-        The epochs.
-
-    Returns
-    -------
-    epochs : mne.Epochs
-        The same if none is to be dropped any more, otherwise a copy.
-    """
-    if epochs._bad_dropped:
-        return epochs
-    # dropping is in place, which must not reach the user
-    return epochs.copy().drop_bad(verbose="error")
-
-
 def read_signals(recording, picks, n_times):
     """Read channels, and find what of them serves segments.
 
@@ -85,22 +67,24 @@ def read_signals(recording, picks, n_times):
         The signals.
     """
     if isinstance(recording, BaseEpochs):
-        # the first reading drops bad epochs in place, which must not reach the user
-        epochs = recording if recording._bad_dropped else recording.copy()
+        epochs = drop_bad_copy(recording)
         data = np.zeros((0, len(picks), len(epochs.times)))
         if len(epochs.events):
-            data = epochs.get_data(picks=picks, copy=False)
+            with reading(epochs):
+                data = epochs.get_data(picks=picks, copy=False)
         # events count samples of the original raw, also after decimating
         onset = epochs.events[:, 0] / epochs._raw_sfreq + epochs.tmin
         begin = onset
     else:
-        data = recording.get_data(picks=picks)[np.newaxis]
+        with reading(recording):
+            data = recording.get_data(picks=picks)[np.newaxis]
         onset, begin = np.zeros(1), np.array([recording.first_time])
     n_epochs, n_channels, n_samples = data.shape
     good, boundaries = _read_annotations(recording, picks, begin, n_samples)
     breaks = np.unique(np.r_[boundaries, np.arange(n_epochs) * n_samples])
     breaks = breaks[(breaks > 0) & (breaks < n_epochs * n_samples)]
-    data = data.swapaxes(0, 1).reshape(n_channels, -1)
+    # data that users have put there may have any type
+    data = np.asarray(data, dtype=float).swapaxes(0, 1).reshape(n_channels, -1)
     n_flat = _count_flat_steps(recording, picks, n_times)
     usable = [
         _find_usable(*row, breaks) for row in zip(data, good, n_flat, strict=True)
