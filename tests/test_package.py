@@ -223,3 +223,15 @@ def test_errors_name_pages_of_the_guide():
     assert set(sum(named, [])) == PAGES
     counts = [text.count("in the user guide") for text in sources]
     assert counts == [len(pages) for pages in named]
+
+
+def list_named_tests():
+    page = Path(__file__).parents[1] / "doc" / "guide" / "faults.rst"
+    return sorted(set(re.findall(r"``([\w/]*test_\w+(?:::\w+)?)``", page.read_text())))
+
+
+@pytest.mark.parametrize("name", list_named_tests())
+def test_faults_are_shown_by_tests(name):
+    module, _, function = name.partition("::")
+    source = (Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8")
+    assert not function or f"\ndef {function}(" in source
