@@ -316,8 +316,8 @@ class FunctionalEmbedder(TransformerMixin, NetworkClassifier):
         path : path-like
             The file, in the safetensors format with a JSON header. It holds the
             parameters, the weights, the regions, how much was trained on, and the
-            embeddings of the training channels; no signal, subject or channel name,
-            date or path.
+            embeddings of the training channels; no signal, subject or channel name
+            (but those in ``picks``), date or path.
         references : bool
             Whether the embeddings of the training channels are in it. Without them,
             what is loaded embeds channels, and cannot predict their regions.

@@ -25,6 +25,7 @@ from .reconstruction.adaptation import N_PARTS
 from .reconstruction.cohort import Cohort
 from .reconstruction.files import (
     PLAIN,
+    check_reconstructor,
     pack_reconstructor,
     split_tensors,
     unpack_identity,
@@ -491,8 +492,9 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         path : path-like
             The file, in the safetensors format with a JSON header. It holds the
             parameters, the weights, the regions, how much was trained on, and the
-            identities of the training channels; no signal, subject or channel name,
-            date or path. After `load`, channels of the training count as new.
+            identities of the training channels; no signal, subject or channel name
+            (but those in ``picks``), date or path. After `load`, channels of the
+            training count as new.
         references : bool
             Whether the identities of the training channels are in it. Without them,
             only their mean is, by region, and `add_region` adds single channels.
@@ -551,9 +553,9 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         identity = split_tensors("identity", tensors)
         identity = unpack_identity(header["identity"], identity, device)
         frozen = FrozenEstimator(identity)
-        rec = cls(**unpack_params(header["params"])).set_params(
-            identity=frozen, device=device
-        )
+        rec = cls(**unpack_params(header["params"]))
+        rec.set_params(identity=frozen, device=device)._validate_params()
+        check_reconstructor(header, tensors)
         rec.identity_ = frozen
         for name in PLAIN:
             setattr(rec, name, header[name])
@@ -595,13 +597,13 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             split=choose_split(studies, groups, self._get_targets(), self.validation),
         )
         settings = self._make_settings(seed)
-        checkpoints = self._open_checkpoints(seed, studies)
+        checkpoints = self._open_checkpoints(seed, studies, groups, task.split)
         settings = replace(settings, checkpoints=checkpoints)
         self._keep(train_networks(self.architecture, task, settings))
         if self.interrupted_:
             warn_interrupted()
 
-    def _open_checkpoints(self, seed, studies):
+    def _open_checkpoints(self, seed, studies, groups, split):
         """Return the checkpoint files of this fit."""
         check_resumable(self)
         of_identity = ("identity", "identity_duration", "memory")
@@ -611,7 +613,9 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
             for study in studies
         )
         moments = (read_moments(one) for study in studies for one, _ in study.parts)
-        return open_checkpoints(self.checkpoint_dir, kept, seed, known, moments)
+        subjects = np.unique(groups, return_inverse=True)[1]
+        data = (self.sfreq_, subjects, split, known, moments)
+        return open_checkpoints(self.checkpoint_dir, kept, seed, *data)
 
     def _list_trained(self):
         """Return how the training went."""

@@ -49,6 +49,7 @@ from .training.runtime import (
     draw_seed,
     make_restored,
     move_net,
+    resolve_device,
     seeded_torch,
 )
 
@@ -339,7 +340,8 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
             check_shared(labels, groups)
         samples = Samples(features, labels, groups, n_labels, self.across_groups)
         split = hold_out(labels, groups) if has_groups else None
-        self._checkpoints = self._open_checkpoints(features, labels, groups, n_labels)
+        data = (features, labels, groups, n_labels, split)
+        self._checkpoints = self._open_checkpoints(*data)
         self.n_epochs_, self.search_history_ = start.max_epochs, None
         self.valid_score_, searched = None, None
         if split is not None:
@@ -351,6 +353,7 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         self.net_ = train_final(lambda: self._train_final(samples), searched)
         self.history_, self.n_samples_ = self.net_.history, len(labels)
         self.interrupted_ = self.net_.interrupted_
+        del self._checkpoints
         if self.interrupted_:
             self._keep_best()
         self._warn_if_collapsed(features)
@@ -471,10 +474,11 @@ class SegmentEmbedder(TransformerMixin, FittedRepr, BaseEstimator):
         """
         self._validate_params()
         self.n_features_in_, self.classes_ = n_times, np.arange(n_labels)
-        net = make_net(self, None, 0)
-        params = net.get_params_for("module")
-        self.net_ = make_restored(Embedding, params, weights, net.device)
+        params = make_net(self, None, 0).get_params_for("module")
+        device = resolve_device(self.device)
+        self.net_ = make_restored(Embedding, params, weights, device)
         self.history_, self.search_history_ = self.net_.history, None
+        self.interrupted_ = False
         return self
 
     def _check(self, *arrays, **options):

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from ..fitted import list_facts, restore_facts
-from ..training.persistence import pack_params, unpack_params
+from ..training.persistence import check_clock, check_names, pack_params, unpack_params
 
 TOLD = ("n_epochs_", "valid_score_", "interrupted_")  # of the training
 
@@ -64,7 +64,9 @@ def unpack_embedder(cls, header, tensors, device):
         The fitted embedder, without a training curve.
     """
     embedder = cls(**unpack_params(header["params"])).set_params(device=device)
-    embedder.n_times_, embedder.sfreq_ = header["n_times"], float(header["sfreq"])
+    embedder._validate_params()
+    _check_embedder(header, tensors, embedder.n_components)
+    embedder.n_times_, embedder.sfreq_ = header["n_times"], header["sfreq"]
     weights = {
         name.removeprefix("module."): value
         for name, value in tensors.items()
@@ -82,3 +84,24 @@ def unpack_embedder(cls, header, tensors, device):
     vars(embedder.segment_embedder_).update(told)
     restore_facts(embedder, training)
     return embedder
+
+
+def _check_embedder(header, tensors, n_components):
+    """Raise ValueError unless what a file says of an embedder fits together."""
+    check_clock(header["n_times"], header["sfreq"])
+    check_names(header["regions"])
+    n_labels = header["n_labels"]
+    if not (isinstance(n_labels, int) and n_labels >= len(header["regions"])):
+        raise ValueError(f"n_labels={n_labels!r} is too few, or no number.")
+    others = [name for name in tensors if not name.startswith("module.")]
+    if not others:
+        return
+    if sorted(others) != ["reference_regions", "references"]:
+        raise ValueError(f"There are tensors that nothing needs, or too few: {others}.")
+    references, codes = tensors["references"], tensors["reference_regions"]
+    expected = [(len(codes), n_components), torch.float32, torch.int64]
+    if [tuple(references.shape), references.dtype, codes.dtype] != expected:
+        raise ValueError(f"References do not have shape and types {expected}.")
+    in_range = (codes >= 0) & (codes < len(header["regions"]))
+    if not (in_range.all() and references.isfinite().all()):
+        raise ValueError("References are not finite, or of regions that are not there.")

@@ -158,7 +158,9 @@ def _drop_needless(estimator):
         for name in estimator.get_params()
         if name.rpartition("__")[2] in NEEDLESS
     }
-    return clone(estimator).set_params(**needless)
+    known = clone(estimator)
+    known.set_params(**needless)  # which returns nothing if it is frozen
+    return known
 
 
 def _run(folds, features, signals, function, task):

@@ -101,7 +101,7 @@ class ScaledIdentity:
     def _measure(self, identities):
         stacked = np.concatenate(identities)
         self.mean = stacked.mean(axis=0)
-        self.scale = find_scale(stacked) / np.sqrt(stacked.shape[1])
+        self.scale = float(find_scale(stacked) / np.sqrt(stacked.shape[1]))
 
     def _apply(self, values):
         return ((np.asarray(values) - self.mean) / self.scale).astype(np.float32)

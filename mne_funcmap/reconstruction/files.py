@@ -11,7 +11,7 @@ from ..identity.union import IdentityUnion
 from ..identity.vectors import IDENTITIES
 from ..nets.mixing import LinearPath
 from ..nets.reconstruction import MixedTransformer, RegionTransformer
-from ..training.persistence import check_weights, pack_params
+from ..training.persistence import check_clock, check_names, check_weights, pack_params
 from ..training.runtime import make_restored, read_module_params, seeded_torch
 from .adaptation import WeightPrior
 from .networks import Networks
@@ -75,6 +75,58 @@ def pack_reconstructor(rec, *, references=True, adapted=None):
         },
     }
     return header, tensors
+
+
+def check_reconstructor(header, tensors):
+    """Raise ValueError unless what a file says of a reconstructor fits together.
+
+    Parameters
+    ----------
+    header : dict
+        As by `pack_reconstructor`.
+    tensors : dict of str to torch.Tensor
+        As by `pack_reconstructor`.
+    """
+    check_clock(header["n_times_"], header["sfreq_"])
+    check_names(header["regions"])
+    scales = [header["identity_scale"], *header["scales"]]
+    if not all(isinstance(one, float) and 0 < one < np.inf for one in scales):
+        raise ValueError(f"Scales are not positive numbers: {scales}.")
+    width = tensors["identity_mean"].shape
+    identities = [tensors[f"region.{i}"] for i in range(len(header["regions"]))]
+    if len(width) != 1 or len(header["scales"]) != len(identities):
+        raise ValueError("Scales or identities are not as many as regions.")
+    for values in [*identities, tensors["identity_mean"][None]]:
+        if values.ndim != 2 or values.shape[1:] != width or not len(values):
+            raise ValueError(f"An identity has shape {tuple(values.shape)}.")
+        if not values.isfinite().all():
+            raise ValueError("An identity is not finite.")
+    unknown = header["networks"].keys() - {"n_epochs", "valid_r", "interrupted"}
+    if unknown:
+        raise ValueError(f"Nothing is known of networks' {sorted(unknown)}.")
+    for index, study in enumerate(header["studies"]):
+        _check_study(study, split_tensors(f"study{index}", tensors), width)
+
+
+def _check_study(header, tensors, width):
+    """Raise ValueError unless what a file says of a study fits together."""
+    check_names(header["ch_names"])
+    n_channels = len(header["ch_names"])
+    shapes = {
+        "identity": (n_channels, *width),
+        "mean": (n_channels,),
+        "scale": (n_channels,),
+    }
+    odd = [name for name, shape in shapes.items() if tensors[name].shape != shape]
+    odd += [name for name in shapes if not tensors[name].isfinite().all()]
+    if odd or len(header["region"]) != n_channels:
+        raise ValueError(f"Studies do not fit their channels: {odd}.")
+    for part, seconds in enumerate(header["seconds"]):
+        shape = tensors[f"part{part}"].shape
+        if len(shape) != 4 or shape[:2] != shape[2:] or shape[0] != n_channels:
+            raise ValueError(f"Moments of a study have shape {tuple(shape)}.")
+        if not (isinstance(seconds, float | int) and 0 < seconds < np.inf):
+            raise ValueError(f"A study lasts {seconds!r} s.")
 
 
 def _check_adapted(rec, adapted):
@@ -218,6 +270,9 @@ def unpack_identity(header, tensors, device):
             unpack_identity(of_member, split_tensors(f"{i}", tensors), device)
             for i, of_member in enumerate(header["members"])
         ]
+        scales = header["scales"]
+        if len(scales) != len(members) or not all(scale > 0 for scale in scales):
+            raise ValueError(f"A union of {len(members)} identities has {scales}.")
         union = IdentityUnion(members)
         union.identities_, union.scales_ = members, header["scales"]
         return union

@@ -135,6 +135,7 @@ class LinearFit:
         callbacks = [("score", WithheldScore(regions)), ("stop", stop)]
         n_epochs = self.recipe["max_epochs"]
         net = self.train(train, n_epochs, callbacks, "linear-search")
+        net.callbacks, net.callbacks_ = None, []  # they hold the data
         return net, int(np.argmax(net.history[:, "valid_r"])) + 1
 
     def learn_prior(self, net, studies):

@@ -37,7 +37,7 @@ class Reconstruction:
     frame, summary : pandas.DataFrame
         As by :func:`~mne_funcmap.compare_identities`.
     example : dict
-        What :func:`~mne_funcmap.viz.plot_reconstruction` draws.
+        What :func:`~mne_funcmap.viz.plot_reconstruction` draws, and of which subject.
     not_scored : list of str
         Recordings that took no part, and why.
     n_folds : int
@@ -336,6 +336,6 @@ def _predict_example(recordings, identities, frame, random_state):
         "predicted": predicted,
         "picks": picks,
         "r": scored.set_index("ch_name")["r"].to_dict(),
-        "title": f"{get_subjects([rest])[0]}, held out: {name} identity, adapted to "
-        f"{SECONDS:g} s",
+        "subject": get_subjects([rest])[0],
+        "title": f"held out: {name} identity, adapted to {SECONDS:g} s",
     }

@@ -217,7 +217,9 @@ def draw_figures(findings):
             )
             figures["reconstruction_scores"] = fig
             if found.example is not None:
-                fig = viz.plot_reconstruction(**found.example, start=2.0, show=False)
+                shown = dict(found.example)
+                shown["title"] = f"{shown.pop('subject')}, {shown['title']}"
+                fig = viz.plot_reconstruction(**shown, start=2.0, show=False)
                 figures["reconstruction"] = fig
     return figures
 
@@ -263,7 +265,7 @@ def _add_reconstruction(report, findings, figures):
     by_region = _make_table(tables.by_region(found.frame, found.summary))
     _add(report, "Region by region", by_region, section)
     if "reconstruction" in figures:
-        title = found.example["title"]
+        title = f"{found.example['subject']}, {found.example['title']}"
         alt = f"Recorded and predicted signals over three seconds. {title}."
         _add_figure(report, figures["reconstruction"], "Signals", alt, section)
 

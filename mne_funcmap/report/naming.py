@@ -5,7 +5,8 @@ from dataclasses import replace
 from sklearn.base import clone
 
 from ..subjects import hide_names
-from ..training.persistence import OF_PLACE
+
+FOLDERS = ("memory", "checkpoint_dir")  # parameters of models
 
 
 def make_anonymous(findings):
@@ -25,16 +26,22 @@ def make_anonymous(findings):
     frames = [findings.recordings, findings.frame, *findings.probes.values()]
     if not isinstance(found, str):
         frames.append(found.frame)
-    names = dict.fromkeys(
-        name for frame in frames if "subject" in frame for name in frame["subject"]
-    )
-    numbers = {name: f"subject {number}" for number, name in enumerate(names, 1)}
+    numbers = {
+        what: _number(
+            [name for frame in frames if what in frame for name in frame[what]]
+        )
+        for what in ("subject", "session")
+    }
     if not isinstance(found, str):
+        example = found.example
+        if example is not None:
+            subject = numbers["subject"][example["subject"]]
+            example = example | {"subject": f"subject {subject}"}
         found = replace(
             found,
             frame=_rename(found.frame, numbers),
             not_scored=[hide_names(reason) for reason in found.not_scored],
-            example=_rename_example(found.example, numbers),
+            example=example,
         )
     return replace(
         findings,
@@ -46,32 +53,35 @@ def make_anonymous(findings):
     )
 
 
+def _number(names):
+    """Return numbers of names, from 1 on, in the order in which they come."""
+    return {name: number for number, name in enumerate(dict.fromkeys(names), 1)}
+
+
 def _rename(frame, numbers):
-    """Return a table with other names of subjects."""
-    if "subject" in frame:
-        frame = frame.assign(subject=frame["subject"].map(numbers))
+    """Return a table with numbers of subjects and sessions, and messages without."""
+    sessions = {name: f"session {k}" for name, k in numbers["session"].items()}
+    subjects = {name: f"subject {k}" for name, k in numbers["subject"].items()}
+    renamed = frame.copy()
+    for name in frame.select_dtypes(exclude="number"):
+        known = subjects if name == "subject" else sessions
+        renamed[name] = [
+            known.get(value, hide_names(value)) if isinstance(value, str) else value
+            for value in frame[name]
+        ]
     if "left_out" in frame.attrs:
         reasons = frame.attrs["left_out"].items()
-        frame = frame.copy()
-        frame.attrs["left_out"] = {k: hide_names(text) for k, text in reasons}
-    return frame
-
-
-def _rename_example(example, numbers):
-    """Return the predicted signals of a subject with another name."""
-    if example is None:
-        return None
-    title = example["title"]
-    for name, number in numbers.items():
-        title = title.replace(f"{name}, held out", f"{number}, held out")
-    return example | {"title": title}
+        renamed.attrs["left_out"] = {k: hide_names(text) for k, text in reasons}
+    return renamed
 
 
 def _forget_place(model):
     """Return an unfitted model that says nothing of folders."""
-    params = {
+    folders = {
         name: None
-        for name in model.get_params()
-        if name.rpartition("__")[2] in OF_PLACE
+        for name, value in model.get_params().items()
+        if name.rpartition("__")[2] in FOLDERS and value is not None
     }
-    return clone(model).set_params(**params)
+    model = clone(model)
+    model.set_params(**folders)  # which returns nothing if it is frozen
+    return model

@@ -1,9 +1,11 @@
 """What a training that is stopped leaves: a state to go on from, or its best so far."""
 
+import inspect
 import io
 import json
 import pickle
 import platform
+import traceback
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -78,7 +80,8 @@ def list_params(estimator, without=()):
         Those that are neither of these nor of a place, nor the random state.
     """
     params = estimator.get_params(deep=False)
-    others = {*OF_PLACE, *without, "device", "random_state"}
+    of_place = OF_PLACE.keys() - {"callbacks"}  # which change what is trained
+    others = {*of_place, *without, "device", "random_state"}
     return {name: params[name] for name in sorted(params.keys() - others)}
 
 
@@ -102,6 +105,8 @@ def open_checkpoints(folder, *what):
     ------
     OSError
         If the folder cannot be made.
+    ValueError
+        If nobody can tell whether what it depends on is the same.
     """
     folder = get_common_dir() if folder is None else folder
     if folder is None:
@@ -109,14 +114,26 @@ def open_checkpoints(folder, *what):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     versions = [__version__, torch.__version__, platform.machine()]
-    return Checkpoints(folder, joblib.hash([versions, *map(_digest, what)]))
+    try:
+        return Checkpoints(folder, joblib.hash([versions, *map(_digest, what)]))
+    except (pickle.PicklingError, AttributeError, TypeError, OSError) as error:
+        raise ValueError(
+            "checkpoint_dir needs parameters that can be told from others later: give "
+            "classes and functions that are defined in a file, at its top level "
+            f"({error})."
+        ) from error
 
 
 def _digest(values):
     """Return what an array is known by; another object is known by itself."""
+    if isinstance(values, dict):
+        return [[name, _digest(value)] for name, value in values.items()]
     if isinstance(values, list | tuple | Iterator):
         return [_digest(one) for one in values]
-    if not hasattr(values, "shape"):
+    if inspect.isclass(values) or inspect.isfunction(values):
+        # one of the user's may change from one day to the next
+        return [values.__module__, values.__qualname__, inspect.getsource(values)]
+    if not getattr(values, "shape", ()):
         return values
     chunks = range(0, len(values), CHUNK)
     return [joblib.hash(np.asarray(values[at : at + CHUNK])) for at in chunks]
@@ -136,23 +153,39 @@ def write_checkpoint(path, net, iterator, *, is_done):
     is_done : bool
         Whether the training is at its end.
     """
+    file = io.BytesIO()
+    try:
+        torch.save(_read_state(net, iterator) | {"is_done": is_done}, file)
+        write_whole(path, file.getvalue(), "The checkpoint")
+    except (OSError, TypeError, AttributeError, pickle.PicklingError) as error:
+        warn(f"The training goes on without a new checkpoint: {error}")
+
+
+def _read_state(net, iterator):
+    """Return all on which the next epochs depend, of types that are safe to load."""
     state = {
-        "is_done": is_done,
         "module": net.module_.state_dict(),
         "criterion": net.criterion_.state_dict(),
         "optimizer": net.optimizer_.state_dict(),
-        "history": json.dumps(list(net.history), default=np.generic.item),
         "callbacks": {name: _read_callback(one) for name, one in net.callbacks_},
-        "draws": json.dumps([one.bit_generator.state for one in _list_draws(iterator)]),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
-    file = io.BytesIO()
-    torch.save(state, file)
-    try:
-        write_whole(path, file.getvalue(), "The checkpoint")
-    except OSError as error:
-        warn(f"The training goes on without a new checkpoint: {error}")
+    draws = [one.bit_generator.state for one in _list_draws(iterator)]
+    texts = {"history": list(net.history), "draws": draws}
+    return _make_plain(state) | {
+        name: json.dumps(value, default=lambda array: array.tolist())
+        for name, value in texts.items()
+    }
+
+
+def _make_plain(values):
+    """Return the same with Python's numbers instead of numpy's."""
+    if isinstance(values, dict):
+        return {name: _make_plain(value) for name, value in values.items()}
+    if isinstance(values, list | tuple):
+        return type(values)(map(_make_plain, values))
+    return values.tolist() if isinstance(values, np.generic | np.ndarray) else values
 
 
 def read_checkpoint(path):
@@ -177,7 +210,8 @@ def read_checkpoint(path):
         state["history"] = json.loads(state["history"])
         state["draws"] = json.loads(state["draws"])
     except (*DAMAGE, OSError, EOFError, pickle.UnpicklingError) as error:
-        warn(f"The checkpoint {str(path)!r} is damaged, and not used: {error!r}.")
+        name = type(error).__name__
+        warn(f"The checkpoint {str(path)!r} is damaged, and not used ({name}).")
         return None
     return state
 
@@ -202,6 +236,41 @@ def restore_net(net, state):
             callback.lr_scheduler_.load_state_dict(state["callbacks"][name])
         elif isinstance(callback, EarlyStopping):
             vars(callback).update(state["callbacks"][name])
+
+
+def load_best_weights(net, n_epochs):
+    """Give a net, whose training was cut off, the best weights of its whole epochs.
+
+    Parameters
+    ----------
+    net : TrainingNet
+        The net.
+    n_epochs : int
+        How many epochs were whole.
+    """
+    for _, callback in net.callbacks_:
+        if isinstance(callback, EarlyStopping) and callback.load_best:
+            if callback.best_epoch_ <= n_epochs:
+                net.module_.load_state_dict(callback.best_model_weights_)
+            return
+    net.module_.load_state_dict(net.whole_weights_)
+
+
+def is_deliberate(interrupt):
+    """Tell the KeyboardInterrupt of a callback, which ends a training, from Ctrl-C.
+
+    Parameters
+    ----------
+    interrupt : KeyboardInterrupt
+        The exception.
+
+    Returns
+    -------
+    is_deliberate : bool
+        Whether the line that it comes from raises it.
+    """
+    last = traceback.extract_tb(interrupt.__traceback__)[-1]
+    return (last.line or "").startswith("raise")
 
 
 def restore_draws(iterator, state):

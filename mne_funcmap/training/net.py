@@ -1,5 +1,6 @@
 """The skorch net of all estimators: how a step is shared, and what it waits for."""
 
+from copy import deepcopy
 from inspect import signature
 from operator import length_hint
 from time import perf_counter
@@ -7,7 +8,6 @@ from time import perf_counter
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EarlyStopping
 from skorch.dataset import get_len
 from torch import nn
 
@@ -85,20 +85,22 @@ class TrainingNet(NeuralNet):
     def fit_loop(self, X, y=None, epochs=None, **kwargs):
         """Train for epochs, on from a checkpoint, and show how far it is."""
         epochs = epochs or self.max_epochs
-        self._resume()
-        if self._is_done:
-            return self
-        with Progress("epochs of training, at most", epochs) as bar:
-            self._bar = bar
-            bar.advance(self._n_whole)
-            try:
-                return super().fit_loop(X, y, epochs - self._n_whole, **kwargs)
-            except KeyboardInterrupt:
-                self.interrupted_ = not self._has_stopped_early()
-                raise
-            finally:
-                self._is_done = not self.interrupted_
-                del self._bar
+        self.interrupted_ = self._is_done = False
+        self._n_whole, self._batches = 0, None
+        try:
+            self._resume()
+            if self._is_done:
+                return self
+            with Progress("epochs of training, at most", epochs) as self._bar:
+                self._bar.advance(self._n_whole)
+                super().fit_loop(X, y, epochs - self._n_whole, **kwargs)
+        except KeyboardInterrupt as interrupt:
+            self.interrupted_ = not checkpoints.is_deliberate(interrupt)
+            raise
+        finally:
+            self._is_done = not self.interrupted_
+            self._bar = None
+        return self
 
     def get_iterator(self, dataset, training=False):
         """Return the batches of a data set; those of the training go on as they did."""
@@ -111,19 +113,20 @@ class TrainingNet(NeuralNet):
 
     def notify(self, method_name, **cb_kwargs):
         """Tell callbacks, and keep a checkpoint of what is then complete."""
-        if method_name == "on_train_end" and self.interrupted_:
-            if not self._n_whole:
-                raise KeyboardInterrupt
-            del self.history[self._n_whole :]
+        if method_name == "on_train_end":
+            self._drop_parts_of_epochs()
         super().notify(method_name, **cb_kwargs)
         if method_name == "on_epoch_end":
             self._n_whole = len(self.history)
+            self.whole_weights_ = deepcopy(self.module_.state_dict())
             if perf_counter() - self._written >= checkpoints.INTERVAL:
                 self._write_checkpoint()
         elif method_name == "on_train_end":
             if self._is_done and self._batches is not None:
                 self._write_checkpoint()
-            self._batches = self._resumed = None  # they hold the data
+            # they hold the data, and folders
+            self._batches = self._resumed = self.checkpoint = None
+            self.whole_weights_ = None
 
     def initialize_module(self):
         """Make the module; processes on GPUs normalise batches together."""
@@ -192,16 +195,28 @@ class TrainingNet(NeuralNet):
                 of_batch[f"{prefix}_loss"] = loss
         self.history.record(f"{prefix}_batch_count", len(losses))
 
+    def _drop_parts_of_epochs(self):
+        """Leave whole epochs, after a training that was ended in the middle of one."""
+        if self.interrupted_:
+            del self.history[self._n_whole :]
+        elif self.history and "train_loss" not in self.history[-1]:
+            self.history.pop()  # a callback has ended the training
+        if not self.history:
+            told = "The training was interrupted in its first epoch."
+            raise KeyboardInterrupt(told)
+        if self.interrupted_:
+            checkpoints.load_best_weights(self, self._n_whole)
+
     def _resume(self):
         """Begin where a checkpoint ends, if there is one."""
-        self.interrupted_ = self._is_done = False
-        self._written, self._batches, self._resumed = perf_counter(), None, None
+        self._written, self._resumed = perf_counter(), None
         if self.checkpoint is not None:
             self._resumed = checkpoints.read_checkpoint(self.checkpoint)
         if self._resumed is not None:
             checkpoints.restore_net(self, self._resumed)
+            self.whole_weights_ = deepcopy(self.module_.state_dict())
             self._is_done = self._resumed["is_done"]
-        self._n_whole = len(self.history)
+            self._n_whole = len(self.history)
 
     def _write_checkpoint(self):
         if self.checkpoint is not None and get_rank() == 0:
@@ -210,11 +225,6 @@ class TrainingNet(NeuralNet):
                 self.checkpoint, self, batches, is_done=is_done
             )
             self._written = perf_counter()
-
-    def _has_stopped_early(self):
-        """Return whether a callback has ended the training."""
-        stops = [one for _, one in self.callbacks_ if isinstance(one, EarlyStopping)]
-        return any(one.misses_ == one.patience for one in stops)
 
     @property
     def _is_shared(self):

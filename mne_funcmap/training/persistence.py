@@ -261,6 +261,34 @@ def damage_told(path, model_class):
         ) from error
 
 
+def check_clock(n_times, sfreq):
+    """Raise ValueError unless these are a number of samples, and a rate in Hz.
+
+    Parameters
+    ----------
+    n_times, sfreq : object
+        What a file says.
+    """
+    is_count = isinstance(n_times, int) and not isinstance(n_times, bool)
+    if not (is_count and n_times > 1):
+        raise ValueError(f"n_times={n_times!r} is no number of samples.")
+    if not (isinstance(sfreq, int | float) and 0 < sfreq < float("inf")):
+        raise ValueError(f"sfreq={sfreq!r} is no sampling rate.")
+
+
+def check_names(names):
+    """Raise ValueError unless these are different names.
+
+    Parameters
+    ----------
+    names : object
+        What a file says.
+    """
+    is_list = isinstance(names, list) and all(isinstance(one, str) for one in names)
+    if not is_list or len(set(names)) < len(names):
+        raise ValueError(f"{names!r} is no list of different names.")
+
+
 def check_weights(module, params, weights):
     """Raise ValueError unless weights are those of a module, before it is made.
 
@@ -288,6 +316,8 @@ def check_weights(module, params, weights):
             f"type are {expected.get(odd[0])}, got {found.get(odd[0])} "
             f"({len(odd)} of {len(expected)} differ)."
         )
+    if any(values.isnan().any() for values in weights.values()):
+        raise ValueError("Some weights are not numbers.")
 
 
 def _check_numbers(header):
@@ -296,11 +326,17 @@ def _check_numbers(header):
         for one in value if isinstance(value, list) else [value]:
             if isinstance(one, dict):
                 _check_numbers(one)
-            elif isinstance(one, int) and one > LARGEST and name != "random_state":
+            elif isinstance(one, int) and one > LARGEST and _makes_networks(name):
                 raise ValueError(
                     f"{name} is {one}: a model file takes integers up to {LARGEST}, "
                     "since larger networks would fill the memory."
                 )
+
+
+def _makes_networks(name):
+    """Return whether the size of a network depends on a number of this name."""
+    sizes = ("n_times", "n_times_", "n_components", "n_latents", "n_labels")
+    return name in sizes or name.startswith("module__")
 
 
 def _is_plain(value):

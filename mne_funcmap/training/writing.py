@@ -1,5 +1,6 @@
 """Files that are written whole, or not at all."""
 
+import contextlib
 import os
 from pathlib import Path
 from secrets import token_hex
@@ -52,8 +53,9 @@ def _sync_folder(folder):
     """Make sure that a renamed file is found after a crash."""
     if os.name == "nt":  # Windows opens no folders
         return
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+    with contextlib.suppress(OSError):  # not every file system can, and it is written
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)

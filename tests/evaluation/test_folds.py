@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut
 
 import mne_funcmap as mf
@@ -122,6 +123,20 @@ def test_what_changes_no_result_trains_nothing(folder):
         for verbose in (None, True, False)
     ]
     assert numbers == [4, 0, 0] * 2
+
+
+def test_frozen_models_are_told_apart(folder):
+    X = make_recordings()
+    frames = [
+        cross_val_regions(
+            {"frozen": FrozenEstimator(Counting(answer).fit(X))},
+            X,
+            cv=GroupKFold(4),
+            memory=folder,
+        )
+        for answer in ("A", "B")
+    ]
+    assert [set(frame["predicted"]) for frame in frames] == [{"A"}, {"B"}]
 
 
 class Failing(Counting):

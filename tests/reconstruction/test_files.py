@@ -324,6 +324,13 @@ def test_newer_format(saved):
         {"identity": []},
         {"identity": {"class": "RegionIdentity", "params": {}}},
         {"studies": [{}]},
+        {"scales": [1.0, float("nan"), 1.0]},
+        {"scales": [1.0, 1.0]},
+        {"identity_scale": 0.0},
+        {"regions": ["A", "A", "B"]},
+        {"params": {"architecture": "x"}},
+        {"sfreq_": float("nan")},
+        {"networks": {"n_epochs": 1, "valid_r": {}, "residual_net": 5}},
     ],
     ids=str,
 )

@@ -13,6 +13,7 @@ from mne_funcmap.report import methods_text, tables
 from mne_funcmap.report import probes as report_probes
 from mne_funcmap.report.findings import collect_findings
 from mne_funcmap.report.html import write_report
+from mne_funcmap.report.naming import make_anonymous
 from mne_funcmap.report.probes import PROBES, answer_probes
 from mne_funcmap.subjects import hide_names
 
@@ -102,6 +103,30 @@ def test_subjects_are_named_only_if_asked_for(findings, tmp_path):
     assert "subject 1" in anonymous
     assert "max_epochs=2" in anonymous
     assert findings.frame["subject"].iloc[0].startswith("sub-")  # as it was
+
+
+def test_what_others_are_told_has_no_names(findings):
+    """Also where names are parts of names, in messages, and of sessions."""
+    names = {f"sub-{i}": name for i, name in enumerate(["1", "11", "5", "x-11"])}
+    recordings = findings.recordings.replace({"subject": names})
+    probe = pd.DataFrame(
+        {"train": ["ses-20170710"], "model": ["recording 0 (subject '11') is short"]}
+    )
+    found = findings.reconstruction
+    found = replace(found, example=found.example | {"subject": "11"})
+    told = make_anonymous(
+        replace(
+            findings,
+            recordings=recordings.assign(session="ses-20170710"),
+            reconstruction=found,
+            probes={"probe": probe},
+        )
+    )
+    assert told.reconstruction.example["subject"] == "subject 2"
+    assert told.probes["probe"].values.tolist() == [
+        ["session 1", "recording 0 is short"]
+    ]
+    assert told.recordings["session"].tolist() == ["session 1"] * 5
 
 
 def test_messages_without_names():

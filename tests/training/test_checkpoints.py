@@ -1,18 +1,20 @@
 """What a training that was killed, or interrupted, leaves."""
 
+import inspect
 import os
 import pickle
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
 from sklearn.model_selection import GroupKFold
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
 
 import mne_funcmap as mf
 from mne_funcmap.embedding.training import BalancedBatches
@@ -30,6 +32,10 @@ class At(Callback):
 
     def __init__(self, epoch, act):
         self.epoch, self.act = epoch, act
+
+    def __reduce__(self):
+        """All of these are one callback to a checkpoint."""
+        return str, ("at",)
 
     def on_epoch_end(self, net, **kwargs):
         self.n += 1
@@ -127,12 +133,45 @@ def test_another_fit_begins_anew(tmp_path, always):
 
 def test_other_data_begin_anew(tmp_path):
     X, y, groups = make_segments()
-    fit = mf.SegmentEmbedder(4, max_epochs=1, checkpoint_dir=tmp_path).fit
-    fit(X, y, groups)
-    n_files = len(list(tmp_path.iterdir()))
+    embedder = mf.SegmentEmbedder(4, max_epochs=1, checkpoint_dir=tmp_path)
+    embedder.fit(X, y, groups)
+    assert len(list(tmp_path.iterdir())) == 2
     X[0, 0] += 1.0
-    fit(X, y, groups)
+    embedder.fit(X, y, groups)
+    assert len(list(tmp_path.iterdir())) == 4
+    embedder.fit(X, y)  # without a search
+    assert len(list(tmp_path.iterdir())) == 5
+    embedder.fit(X, y, np.arange(len(y)))
+    assert len(list(tmp_path.iterdir())) == 7
+    clip = ("clip", GradientNormClipping(1e-4))
+    embedder.set_params(callbacks=[clip]).fit(X, y)
+    assert len(list(tmp_path.iterdir())) == 8
+
+
+def test_other_subjects_begin_anew(tmp_path, X):
+    """They tell what is held out."""
+    fit_reconstructor(X, checkpoint_dir=tmp_path, max_epochs=1)
+    n_files = len(list(tmp_path.iterdir()))
+    X[3].info["subject_info"]["his_id"] = "sub-2"
+    fit_reconstructor(X, checkpoint_dir=tmp_path, max_epochs=1)
     assert len(list(tmp_path.iterdir())) == 2 * n_files
+
+
+def test_a_class_that_changed_begins_anew(tmp_path, monkeypatch):
+    source = "class Net(torch.nn.Linear):\n    factor = {}\n"
+    keys = []
+    for factor in (1, 1, 2):
+        monkeypatch.setattr(inspect, "getsource", lambda *a, f=factor: source.format(f))
+        keys.append(checkpoints.open_checkpoints(tmp_path, {"encoder": At}).key)
+    assert keys[0] == keys[1] != keys[2]
+    with pytest.raises(ValueError, match="checkpoint_dir needs parameters"):
+        checkpoints.open_checkpoints(tmp_path, {"net_params": {"lock": Lock()}})
+
+
+def test_numbers_of_numpy_can_be_read_again(tmp_path, whole):
+    params = {"lr": np.float64(3e-3), "checkpoint_dir": tmp_path}
+    fit_segments(**params)
+    check_same(fit_segments([], **params).net_, whole.net_)
 
 
 def test_a_damaged_checkpoint_is_not_used(tmp_path, whole):
@@ -196,7 +235,7 @@ def test_a_reconstructor_goes_on(tmp_path, always, X, architecture, monkeypatch)
     kept = params | {"checkpoint_dir": tmp_path}
     with pytest.raises(RuntimeError, match="power"):
         fit_reconstructor(X, [("at", At(2, fail))], **kept)
-    resumed = fit_reconstructor(X, **kept)
+    resumed = fit_reconstructor(X, [("at", At(99, fail))], **kept)
     check_same(resumed.net_, whole.net_)
     if architecture == "mixed":
         check_same(resumed.residual_net_, whole.residual_net_)
@@ -261,6 +300,55 @@ def test_ctrl_c_in_the_search_keeps_the_best(tmp_path):
     assert pickle.loads(pickle.dumps(found)).interrupted_
 
 
+class InBatch(At):
+    """Do something after the second batch of an epoch."""
+
+    def on_epoch_end(self, net, **kwargs):
+        self.weights = {
+            **getattr(self, "weights", {}),
+            len(net.history): read_state(net),
+        }
+
+    def on_batch_end(self, net, **kwargs):
+        batches = len(net.history[-1, "batches"])
+        if (len(net.history), batches) == (self.epoch, 2):
+            self.act()
+
+
+@pytest.mark.parametrize("epoch", [2, 3])
+def test_ctrl_c_in_an_epoch_keeps_the_best_before(epoch):
+    callback = InBatch(epoch, interrupt)
+    with pytest.warns(RuntimeWarning, match="interrupted"):
+        found = fit_segments([("at", callback)])
+    assert len(found.search_history_) == epoch - 1
+    for name, values in read_state(found.net_).items():
+        assert_array_equal(values, callback.weights[found.n_epochs_][name])
+
+
+def test_ctrl_c_in_an_epoch_without_a_search():
+    X, y, _ = make_segments()
+    callback = InBatch(2, interrupt)
+    emb = mf.SegmentEmbedder(4, max_epochs=3, callbacks=[("at", callback)])
+    with pytest.warns(RuntimeWarning, match="interrupted"):
+        emb.fit(X, y)
+    for name, values in read_state(emb.net_).items():
+        assert_array_equal(values, callback.weights[1][name])
+
+
+def test_ctrl_c_while_a_checkpoint_is_read(tmp_path, monkeypatch):
+    fit_segments(checkpoint_dir=tmp_path)
+    monkeypatch.setattr(checkpoints, "restore_net", lambda *args: interrupt())
+    with pytest.raises(KeyboardInterrupt):
+        fit_segments(checkpoint_dir=tmp_path)
+
+
+def test_callbacks_may_end_a_training():
+    stop = EarlyStopping("train_loss", patience=1, threshold=10.0)
+    found = fit_segments([("stop", stop)])
+    assert not found.interrupted_
+    assert len(found.search_history_) == 2
+
+
 def test_ctrl_c_later_keeps_what_was_whole():
     with pytest.warns(RuntimeWarning, match="interrupted"):
         found = fit_segments([("at", At(4, interrupt))])
@@ -308,6 +396,7 @@ def test_ctrl_c_in_a_reconstructor(X, tmp_path, epoch):
     assert rec.interrupted_
     assert rec.residual_net_ is None
     assert np.isfinite(rec.score(X))
+    assert len(pickle.dumps(rec)) < 2 * len(pickle.dumps(fit_reconstructor(X)))
     rec.save(tmp_path / "model")
     assert mf.MaskedRegionReconstructor.load(tmp_path / "model").interrupted_
 

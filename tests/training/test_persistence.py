@@ -137,6 +137,9 @@ def test_stored_files_can_be_read(format_version):
     found = written["compute"](embedder, reconstructor, written["make_recordings"]())
     with np.load(STORED / f"expected-{format_version}.npz") as expected:
         assert found.keys() == set(expected.files)
+        assert "FunctionalEmbedder" in repr(embedder)
+        assert "MaskedRegionReconstructor" in repr(reconstructor)
+        assert embedder.interrupted_ is reconstructor.interrupted_ is False
         for name, values in found.items():
             assert_allclose(values, expected[name], rtol=1e-3, atol=1e-4)
 
@@ -240,7 +243,14 @@ def test_a_file_cannot_say_where_to_write(saved, tmp_path):
         {"n_times": -5},
         {"n_times": "many"},
         {"n_times": 100.5},
+        {"n_times": float("nan")},
         {"sfreq": "fast"},
+        {"sfreq": float("inf")},
+        {"sfreq": -1.0},
+        {"n_labels": 2.5},
+        {"regions": ["A", "A", "B"]},
+        {"params": {"n_components": 4, "duration": -1.0}},
+        {"params": {"n_components": 4, "positives": "x"}},
         {"regions": 3},
         {"training": [1]},
         {"n_labels": 10**9},
@@ -251,6 +261,9 @@ def test_a_file_cannot_say_where_to_write(saved, tmp_path):
         {"tensors": {"module.encoder.head.1.weight": torch.zeros(10**6)}},
         {"tensors": {"module.more": torch.zeros(2)}},
         {"tensors": {"references": torch.zeros(3, 7)}},
+        {"tensors": {"references": torch.full((8, 4), float("nan"))}},
+        {"tensors": {"reference_regions": torch.tensor([0, 1, -1, 2, 0, 1, 1, 0])}},
+        {"tensors": {"more": torch.zeros(2)}},
         {"tensors": {"reference_regions": torch.tensor([0, 1, 99, 2, 0, 1, 1, 0])}},
         {"tensors": {"reference_regions": torch.zeros(8)}},
     ],
@@ -260,6 +273,12 @@ def test_what_does_not_fit_is_refused(saved, changes):
     rewrite(saved, **changes)
     with pytest.raises(ValueError, match="damaged|integers up to"):
         mf.FunctionalEmbedder.load(saved)
+
+
+def test_a_file_does_not_say_where_to_compute(saved):
+    params = mf.read_model_info(saved)["params"]
+    rewrite(saved, params=params | {"net_params": {"device": "meta"}})
+    assert mf.FunctionalEmbedder.load(saved, device="cpu").net_.device == "cpu"
 
 
 def test_weights_are_described_without_memory():
