@@ -369,12 +369,6 @@ MUTANTS = [
             ("predicted * truth), nmse", "predicted) * truth, nmse"),
             ("tuple(values[counts] for", "tuple(values.flatten() for"),
             ("self.correlation * (1 - r)", "self.correlation * r"),
-        ],
-    ),
-    (
-        "reconstruction/moments.py",
-        "tests/reconstruction/test_studies.py",
-        [
             ("* (ratio[:, None, None, None] * ratio[:, None])",
              "* ratio[:, None, None, None]"),
             ("ratio=before * ratio", "ratio=ratio"),
