@@ -1,8 +1,8 @@
-"""Mutants: does a test fail when the code is wrong? ``python tests/mutants.py [word]``.
+"""Mutants: does a test fail when the code is wrong? ``python tests/mutants.py``.
 
 Each is a small error that would change published numbers without a message. It is made
 in a copy of the package; the tests that are named beside the file must then fail. To
-run some of them alone, give a word of their file or text.
+run some of them alone, add words of their files or texts.
 """
 
 import os
@@ -502,13 +502,13 @@ MUTANTS = [
 ]  # fmt: skip
 
 
-def main(word=""):
-    """Run the mutants of which a word tells; return how many survived."""
+def main(*words):
+    """Run the mutants in which a word occurs, or all; return how many survived."""
     chosen = [
         (file, tests, old, new)
         for file, tests, pairs in MUTANTS
         for old, new in pairs
-        if word in f"{file} {old} {new}"
+        if not words or any(word in f"{file} {old} {new}" for word in words)
     ]
     begin = time.monotonic()
     os.environ["OMP_NUM_THREADS"] = "1"  # threads are not forked
