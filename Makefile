@@ -21,7 +21,7 @@ help:
 	@echo "make demo    simulated recordings to a table and figures in $(OUT)"
 	@echo "make demo BIDS=folder [REGION=column] [TASK=task] [OUT=folder]    real ones"
 	@echo "make test    lint, then run tests and doctests"
-	@echo "make mutants put small errors into a copy: does a test notice each? (ten minutes)"
+	@echo "make mutants put small errors into a copy: does a test notice each? (half an hour)"
 	@echo "make lint    check style and format"
 	@echo "make doc     build the documentation in doc/_build/html"
 	@echo "make dist    build what a release consists of, in dist"
