@@ -16,7 +16,7 @@ BUILD = from setuptools import build_meta; \
 
 export MPLBACKEND = Agg
 
-.PHONY: help demo test test-oldest fuzz lint doc bench dist
+.PHONY: help demo test test-oldest fuzz lint doc bench dist mutants
 
 help:
 	@echo "make demo    simulated recordings to a table and figures in $(OUT)"
@@ -24,6 +24,7 @@ help:
 	@echo "make test    lint, then run tests and doctests"
 	@echo "make test-oldest    the tests with the oldest supported versions"
 	@echo "make fuzz    thousands of generated recordings, arrays and folders (some minutes)"
+	@echo "make mutants put small errors into a copy: does a test notice each? (half an hour)"
 	@echo "make lint    check style and format"
 	@echo "make doc     build the documentation in doc/_build/html"
 	@echo "make dist    build what a release consists of, in dist"
@@ -41,6 +42,9 @@ test-oldest: $(OLDEST)/installed
 
 fuzz: $(INSTALLED)
 	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=long
+
+mutants: $(INSTALLED)
+	$(BIN)/python tests/mutants.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

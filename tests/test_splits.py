@@ -133,6 +133,9 @@ def test_blocks_of_decimated_and_lazily_dropped_epochs():
     assert not epochs._bad_dropped
     assert_array_equal(first.events[:, 0], [0, 50, 100, 200, 250, 300, 350, 400, 450])
     assert_array_equal(second.events[:, 0], np.arange(500, 1000, 50))
+    # a gap is in seconds of the clock, whatever the rate
+    first, second = mf.cut_blocks([epochs], 2, gap=3.0)[0]
+    assert (first.events[-1, 0], second.events[0, 0]) == (350, 600)
 
 
 @pytest.mark.parametrize("make", [make_raw, lambda: make_epochs(make_raw())])

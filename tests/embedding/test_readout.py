@@ -79,3 +79,14 @@ def test_one_reference_for_each_class():
     X, y = make_embeddings([1, 1], spread=0.01)
     readout = BalancedNeighbors(1, random_state=0).fit(X, y)
     np.testing.assert_array_equal(readout.predict(X), y)
+
+
+def test_references_are_means_of_a_few_members():
+    X = np.repeat([[0.0], [1.0], [10.0]], 20, axis=0)
+    y = np.repeat(["a", "a", "b"], 20)
+    readout = BalancedNeighbors(n_references=500, n_averaged=4, n_draws=1).fit(X, y)
+    # the distance to zero is the reference itself
+    references = readout.neighbors_[0].kneighbors([[0.0]], 500)[0]
+    values, counts = np.unique(references, return_counts=True)
+    np.testing.assert_array_equal(values, [0, 0.25, 0.5, 0.75, 1])
+    np.testing.assert_allclose(counts / 500, np.array([1, 4, 6, 4, 1]) / 16, atol=0.06)

@@ -276,6 +276,17 @@ def test_joint_is_the_sum_of_two(loss):
     assert loss()(turned, labels).item() != pytest.approx(loss()(z, labels).item())
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_joint_keeps_the_groups_of_the_first_loss(loss):
+    z, labels = make_embeddings()
+    targets = torch.stack([labels, torch.arange(len(labels)) // 4], dim=1)
+    first = labels < 2
+    expected = loss()(z[first], targets[first])
+    assert loss()(z[first], labels[first]).item() != pytest.approx(expected.item())
+    joint = JointContrastiveLoss(loss, n_labels=2, weight=0.0)
+    assert joint(z, targets).item() == pytest.approx(expected.item())
+
+
 def test_joint_parameters_are_of_the_first_loss():
     joint = JointContrastiveLoss(
         SupervisedContrastiveLoss, n_labels=2, weight=1.0, temperature=0.05

@@ -8,8 +8,12 @@ from mne_funcmap.reconstruction.moments import (
     MomentLoss,
     compute_moments,
     join_parts,
+    keep_moments,
+    read_moments,
+    rescale_moments,
     score_moments,
 )
+from mne_funcmap.recordings.storage import RowFile
 
 N_CHANNELS = 4
 N_TIMES = 30
@@ -62,6 +66,17 @@ def test_moments_without_delay_are_the_covariance():
     signals = windows.transpose(0, 1).flatten(1).double().numpy()
     found = compute_moments(windows, bank)[:, bank.centre, :, bank.centre]
     np.testing.assert_allclose(found, signals @ signals.T / 300, rtol=1e-4)
+
+
+def test_rescaled_moments_are_those_of_rescaled_windows():
+    bank = FilterBank(100.0, N_TIMES)
+    windows = draw_windows(5)
+    once, again = torch.tensor([2.0, 3.0, 0.5, 1.0]), torch.tensor([0.3, 1.0, 4.0, 7.0])
+    expected = compute_moments(windows * (once * again)[:, None], bank)
+    for store in (None, RowFile()):
+        found = keep_moments(compute_moments(windows, bank), store)
+        found = rescale_moments(rescale_moments(found, once), again)
+        torch.testing.assert_close(read_moments(found), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_joined_parts_are_the_whole(bank):

@@ -11,9 +11,11 @@ from mne_funcmap.reconstruction.studies import (
     find_channels,
     group_studies,
     study_recording,
+    view_study,
 )
 from mne_funcmap.recordings.channels import list_channels
 from mne_funcmap.recordings.labelled import pick_labelled
+from mne_funcmap.regions import set_regions
 
 N_TIMES = 100
 BANK = FilterBank(100.0, N_TIMES)
@@ -151,6 +153,27 @@ def test_views(raw):
     part = one.take(["C1", "A2"])
     for view, expected in zip(part.views, views, strict=True):
         np.testing.assert_array_equal(view, expected[[4, 1]])
+
+
+def test_a_piece_tells_scales_and_views(raw):
+    raw.set_annotations(None)
+    set_regions(raw, dict(zip(raw.ch_names[1:], "ABBCC", strict=True)))
+    channels = list_channels([raw])
+    piece = raw.copy().crop(2.0, 6.0, include_tmax=False)
+    views = [np.arange(i, i + 6, dtype=np.float32)[:, None] for i in (0, 10)]
+    found = view_study(study(raw), piece, channels, 0, views, N_TIMES)
+    data = piece.get_data()[1:]
+    np.testing.assert_allclose(found.mean, data.mean(axis=1))
+    np.testing.assert_allclose(found.scale, data.std(axis=1))
+    assert found.identity[:, 0].tolist() == [1, 2, 3, 4, 5]
+    assert [view[:, 0].tolist() for view in found.views] == [
+        [1, 2, 3, 4, 5],
+        [11, 12, 13, 14, 15],
+    ]
+    # moments are of the whole recording, on the scale of the piece
+    power = join_parts(found.parts)[0][:, BANK.centre].diagonal()[BANK.centre]
+    expected = np.square(raw.get_data()[1:] / data.std(axis=1, keepdims=True))
+    np.testing.assert_allclose(power, expected.mean(axis=1), rtol=1e-2)
 
 
 def test_rescale(raw):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -60,6 +62,16 @@ def test_what_is_withheld(studies):
     assert truth["counts"].int().tolist() == [[1, 1, 0], [1, 1, 1]]
     assert truth["moments"] is studies[0].parts[0][0]
     assert "asked" not in given
+
+
+def test_views_are_drawn_anew():
+    study = make_study("AAB")
+    study = replace(study, views=tuple(study.identity + i for i in (10, 20, 30)))
+    drawn = WithheldRegions([study], "AB", seed=0)
+    seen = [drawn[0][0]["identity"].numpy() - study.identity for _ in range(50)]
+    assert {round(float(one[0, 0])) for one in seen} == {10, 20, 30}
+    given, _ = WithheldRegions([study], "AB")[0]
+    np.testing.assert_array_equal(given["identity"], study.identity)
 
 
 def test_asked_by_region(studies):

@@ -128,6 +128,12 @@ def test_list_channels():
     np.testing.assert_array_equal(
         channels.has_region, [region is not None for region in expected]
     )
+    one = channels.of_recording(1)
+    np.testing.assert_array_equal(one.recording, [1, 1, 1])
+    np.testing.assert_array_equal(one.pick, [0, 1, 3])
+    np.testing.assert_array_equal(one.ch_name, ["LA2", "LB1", "FZ"])
+    assert one.region.tolist() == [None, "STN", None]
+    np.testing.assert_array_equal(one.subject, ["b"] * 3)
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,13 @@ def test_concatenated_recordings_are_not_crossed(raw):
     both.crop(1.0)
     starts = [0, 200, 400, 600, 650, 850, 1050, 1100]
     assert starts_of(cut_segments([both], duration=1.0)) == starts
+    # of the two marks that MNE sets there, either is enough
+    for kept in ("BAD boundary", "EDGE boundary"):
+        marks = both.annotations.description
+        one = both.copy()
+        one.annotations.delete(np.flatnonzero(marks != kept))
+        assert len(one.annotations) == 1
+        assert starts_of(cut_segments([one], duration=1.0)) == starts
 
 
 @pytest.mark.parametrize("preload", [False, True])
@@ -291,6 +298,24 @@ def test_outliers_need_many_segments():
         n_found = np.bincount(segments.channel)
         np.testing.assert_array_equal(n_found, [n_segments, n_left, n_segments])
         assert (1.0 in segments.onset[segments.channel == 1]) == (n_left == n_segments)
+
+
+@pytest.mark.parametrize(("deviation", "n_dropped"), [(14.8, 0), (14.9, 1)])
+def test_outliers_are_ten_standard_deviations_away(deviation, n_dropped):
+    # half of the amplitudes deviate by one: a normal spread would be 1.4826
+    amplitude = 1e-6 * (50.0 + np.tile([-1, 0, 0, 1], 26))
+    amplitude[50] = 1e-6 * (50 + deviation)
+    wave = np.sin(np.arange(N_TIMES) / 5)
+    wave /= np.ptp(wave)
+    raw = make_raw(data=np.outer(amplitude, wave).reshape(1, -1))
+    segments = cut_segments([raw], duration=1.0)
+    assert len(segments.data) == len(amplitude) - n_dropped
+
+
+def test_windows_end_to_end_do_not_overlap():
+    signals = read_signals(make_raw(450), np.arange(3), N_TIMES)
+    assert find_windows(signals, slice(None), N_TIMES).tolist() == [0, 200]
+    assert find_windows(signals, slice(None), N_TIMES, 200).tolist() == [0, 200, 250]
 
 
 def test_z_score():

@@ -49,6 +49,8 @@ def test_groups_count_as_the_root_of_their_size():
     # large groups, so that what was drawn before hardly matters; 32 of each label
     labels = np.repeat([0, 0, 1, 1], [9000, 1000, 4000, 4000])
     groups = np.repeat([0, 1, 1, 2], [9000, 1000, 4000, 4000])
+    shuffled = np.random.default_rng(0).permutation(len(labels))
+    labels, groups = labels[shuffled], groups[shuffled]
     rows = draw_rows(make_batches(labels, groups))
     for label, expected in ((0, [0.75, 0.25, 0.0]), (1, [0.0, 0.5, 0.5])):
         drawn = groups[rows[labels[rows] == label]]
@@ -140,6 +142,7 @@ def test_samples_are_taken_without_gaps():
     assert taken.groups.tolist() == [20, 20, 50]
     assert taken.features.tolist() == [1, 2, 4]
     assert (taken.n_labels, taken.n_labelled, taken.n_auxiliary) == (1, 2, 1)
+    assert samples.take(np.array([0, 3])).n_labels == 1  # 3 is the first auxiliary one
 
 
 def test_nothing_to_hold_out():
