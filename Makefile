@@ -15,12 +15,13 @@ BUILD = from setuptools import build_meta; \
 
 export MPLBACKEND = Agg
 
-.PHONY: help demo test lint doc bench dist
+.PHONY: help demo test coverage lint doc bench dist
 
 help:
 	@echo "make demo    simulated recordings to a table and figures in $(OUT)"
 	@echo "make demo BIDS=folder [REGION=column] [TASK=task] [OUT=folder]    real ones"
 	@echo "make test    lint, then run tests and doctests"
+	@echo "make coverage    run the tests, and tell which branches they leave out"
 	@echo "make lint    check style and format"
 	@echo "make doc     build the documentation in doc/_build/html"
 	@echo "make dist    build what a release consists of, in dist"
@@ -32,6 +33,12 @@ demo: $(INSTALLED)
 
 test: lint
 	$(BIN)/python -m pytest
+
+coverage: $(INSTALLED)
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage combine -q
+	$(BIN)/python -m coverage report
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
