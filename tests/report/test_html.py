@@ -8,7 +8,9 @@ import pytest
 from sklearn.model_selection import GroupKFold
 
 import mne_funcmap as mf
+from mne_funcmap import cli
 from mne_funcmap.baselines import SpectralClassifier
+from mne_funcmap.report import findings as report_findings
 from mne_funcmap.report import methods_text, tables
 from mne_funcmap.report import probes as report_probes
 from mne_funcmap.report.findings import collect_findings
@@ -238,3 +240,27 @@ def test_folds_that_are_listed_leave_out_what_is_not_reconstructed(recordings):
     assert folds == [[3, 4], [1, 2]]
     subjects = mf.get_subjects(X)
     assert (found.frame["subject"] == subjects[found.frame["recording"]]).all()
+
+
+def test_demo_writes_what_was_reconstructed(findings, tmp_path, capsys, monkeypatch):
+    given = {}
+
+    def collect(X, **options):
+        given.update(options)
+        return findings
+
+    monkeypatch.setattr(report_findings, "collect_findings", collect)
+    small = {"n_subjects": 2, "n_sessions": 1, "duration": 5.0, "sfreq": 400.0}
+    monkeypatch.setattr(cli, "SIMULATED", small)
+    monkeypatch.setattr(cli, "COUPLED", small | {"n_subjects": 3})
+    monkeypatch.setattr(cli, "FIGURE_DPI", 20)
+    assert cli.main(["demo", "--out", str(tmp_path)]) == 0
+    assert len(given["reconstruct"]) == 3
+    found, text = findings.reconstruction, capsys.readouterr().out
+    for row in found.summary.itertuples():
+        assert f"{row.r:.3f} [{row.low:.3f}, {row.high:.3f}]" in text
+    scores = pd.read_csv(tmp_path / "reconstruction_scores.csv")
+    np.testing.assert_allclose(scores["r"], found.summary["r"])
+    channels = pd.read_csv(tmp_path / "reconstruction_channels.csv")
+    assert len(channels) == len(found.frame)
+    assert (tmp_path / "reconstruction_scores.png").exists()
