@@ -4,7 +4,7 @@ import re
 import torch
 
 import mne_funcmap as mf
-from mne_funcmap import cli
+from mne_funcmap import cli, system
 
 
 def test_lists_versions_and_devices():
@@ -18,6 +18,14 @@ def test_lists_versions_and_devices():
     order = ["mne_funcmap", "Platform", "torch", "skorch", "umap-learn"]
     assert [name for name in lines if name in order] == order
     assert text.getvalue().index("umap-learn") < text.getvalue().index("Devices")
+
+
+def test_package_that_is_not_installed(monkeypatch):
+    monkeypatch.setattr(system, "PACKAGES", ["torch", "no-such-package"])
+    text = io.StringIO()
+    mf.sys_info(text)
+    (line,) = re.findall(r".*no-such-package.*", text.getvalue())
+    assert line.endswith("not installed")
 
 
 def test_devices(monkeypatch):

@@ -10,6 +10,7 @@ from sklearn.model_selection import GroupKFold
 import mne_funcmap as mf
 from mne_funcmap import cli
 from mne_funcmap.baselines import SpectralClassifier
+from mne_funcmap.embedding.training import BalancedBatches
 from mne_funcmap.report import findings as report_findings
 from mne_funcmap.report import methods_text, tables
 from mne_funcmap.report import probes as report_probes
@@ -33,6 +34,14 @@ def make_small():
     return mf.MaskedRegionReconstructor(
         "region", identity_duration=2.0, max_epochs=1, n_latents=4
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_batches():
+    """What a report says of an embedder does not depend on how well it is trained."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BalancedBatches, "MIN_BATCHES", 2)
+        yield
 
 
 @pytest.fixture(scope="module")
