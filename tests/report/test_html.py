@@ -11,6 +11,7 @@ import mne_funcmap as mf
 from mne_funcmap import cli
 from mne_funcmap.baselines import SpectralClassifier
 from mne_funcmap.embedding.training import BalancedBatches
+from mne_funcmap.reconstruction.adaptation import learn_prior
 from mne_funcmap.report import findings as report_findings
 from mne_funcmap.report import methods_text, tables
 from mne_funcmap.report import probes as report_probes
@@ -37,10 +38,11 @@ def make_small():
 
 
 @pytest.fixture(scope="module", autouse=True)
-def few_batches():
-    """What a report says of an embedder does not depend on how well it is trained."""
+def few_steps():
+    """What a report says of a model does not depend on how well it is trained."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BalancedBatches, "MIN_BATCHES", 2)
+        patch.setitem(learn_prior.__kwdefaults__, "n_steps", 2)
         yield
 
 
