@@ -1,6 +1,9 @@
 import io
 import re
+import runpy
+import sys
 
+import pytest
 import torch
 
 import mne_funcmap as mf
@@ -42,3 +45,11 @@ def test_devices(monkeypatch):
 def test_command(capsys):
     assert cli.main(["sys-info"]) == 0
     assert "mne_funcmap " in capsys.readouterr().out
+
+
+def test_package_runs_as_a_command(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["mne_funcmap", "report", "x", "-o", "x.pdf"])
+    with pytest.raises(SystemExit) as exit_info:
+        runpy.run_module("mne_funcmap", run_name="__main__")
+    assert exit_info.value.code == 2
+    assert "expected a name.html" in capsys.readouterr().err
