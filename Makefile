@@ -16,7 +16,7 @@ BUILD = from setuptools import build_meta; \
 
 export MPLBACKEND = Agg
 
-.PHONY: help demo test test-oldest fuzz lint doc bench dist mutants
+.PHONY: help demo test test-oldest fuzz lint doc bench dist mutants coverage
 
 help:
 	@echo "make demo    simulated recordings to a table and figures in $(OUT)"
@@ -25,6 +25,7 @@ help:
 	@echo "make test-oldest    the tests with the oldest supported versions"
 	@echo "make fuzz    thousands of generated recordings, arrays and folders (some minutes)"
 	@echo "make mutants put small errors into a copy: does a test notice each? (half an hour)"
+	@echo "make coverage    run the tests, and tell which branches they leave out"
 	@echo "make lint    check style and format"
 	@echo "make doc     build the documentation in doc/_build/html"
 	@echo "make dist    build what a release consists of, in dist"
@@ -45,6 +46,12 @@ fuzz: $(INSTALLED)
 
 mutants: $(INSTALLED)
 	$(BIN)/python tests/mutants.py
+
+coverage: $(INSTALLED)
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage combine -q
+	$(BIN)/python -m coverage report
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

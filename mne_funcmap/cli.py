@@ -129,7 +129,7 @@ def _find(recordings, reconstruct, args):
     findings = collect_findings(
         recordings,
         models=make_embedders(SEED, args.models),
-        reconstruct=False if args.no_reconstruction else reconstruct,
+        reconstruct=reconstruct,
         probes=args.probes,
         n_permutations=args.n_permutations,
         memory=args.memory,
@@ -163,11 +163,12 @@ def _read(args):
     from .preprocessing import RecordingPreprocessor
     from .simulation.simulate import simulate_recordings
 
-    coupled = True
+    reconstruct = not args.no_reconstruction
     if args.root is None:
         _say("Simulated recordings; those to reconstruct are coupled ones.")
         recordings = simulate_recordings(**SIMULATED, random_state=SEED)
-        coupled = simulate_recordings(**COUPLED, random_state=SEED)
+        if reconstruct:
+            reconstruct = simulate_recordings(**COUPLED, random_state=SEED)
     else:
         _say(f"Reading {args.root}")
         recordings = read_recordings_bids(
@@ -180,7 +181,7 @@ def _read(args):
     if args.sfreq is not None:
         preprocessor = RecordingPreprocessor(sfreq=args.sfreq)
         recordings = preprocessor.fit_transform(recordings)
-    return recordings, coupled
+    return recordings, reconstruct
 
 
 def _write_tables(findings, out):

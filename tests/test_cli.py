@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 
 from mne_funcmap import cli
+from mne_funcmap.embedding.training import BalancedBatches
 from mne_funcmap.evaluation import default_models
 
 MODELS = ["embedding", "spectrum-lda", "majority"]
@@ -13,12 +14,14 @@ def small_simulation(monkeypatch):
     monkeypatch.setattr(cli, "SIMULATED", small | {"n_channels": 2})
 
 
-def test_demo(small_simulation, tmp_path, capsys):
+def test_demo(small_simulation, tmp_path, capsys, monkeypatch):
     pytest.importorskip("matplotlib")
     out = tmp_path / "new" / "results"
     arguments = ["--models", *MODELS, "--out", str(out), "--n-jobs", "1"]
     arguments += ["--no-reconstruction", "--n-permutations", "1"]
     arguments += ["--probes", "duration"]
+    monkeypatch.setattr(cli, "COUPLED", None)  # is not simulated for nothing
+    monkeypatch.setattr(BalancedBatches, "MIN_BATCHES", 2)
     assert cli.main(["demo", *arguments]) == 0
     text = capsys.readouterr().out
     assert "3 subjects, 3 recordings, 5 regions, 30 labelled channels" in text

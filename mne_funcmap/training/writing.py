@@ -51,7 +51,7 @@ def write_whole(path, data, what="The file"):
 
 def _sync_folder(folder):
     """Make sure that a renamed file is found after a crash."""
-    if os.name == "nt":  # Windows opens no folders
+    if os.name == "nt":  # pragma: no cover, Windows opens no folders
         return
     with contextlib.suppress(OSError):  # not every file system can, and it is written
         number = os.open(folder, os.O_RDONLY)

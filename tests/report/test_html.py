@@ -8,7 +8,11 @@ import pytest
 from sklearn.model_selection import GroupKFold
 
 import mne_funcmap as mf
+from mne_funcmap import cli
 from mne_funcmap.baselines import SpectralClassifier
+from mne_funcmap.embedding.training import BalancedBatches
+from mne_funcmap.reconstruction.adaptation import learn_prior
+from mne_funcmap.report import findings as report_findings
 from mne_funcmap.report import methods_text, tables
 from mne_funcmap.report import probes as report_probes
 from mne_funcmap.report.findings import collect_findings
@@ -32,6 +36,15 @@ def make_small():
     return mf.MaskedRegionReconstructor(
         "region", identity_duration=2.0, max_epochs=1, n_latents=4
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_steps():
+    """What a report says of a model does not depend on how well it is trained."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BalancedBatches, "MIN_BATCHES", 2)
+        patch.setitem(learn_prior.__kwdefaults__, "n_steps", 2)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -263,3 +276,27 @@ def test_folds_that_are_listed_leave_out_what_is_not_reconstructed(recordings):
     assert folds == [[3, 4], [1, 2]]
     subjects = mf.get_subjects(X)
     assert (found.frame["subject"] == subjects[found.frame["recording"]]).all()
+
+
+def test_demo_writes_what_was_reconstructed(findings, tmp_path, capsys, monkeypatch):
+    given = {}
+
+    def collect(X, **options):
+        given.update(options)
+        return findings
+
+    monkeypatch.setattr(report_findings, "collect_findings", collect)
+    small = {"n_subjects": 2, "n_sessions": 1, "duration": 5.0, "sfreq": 400.0}
+    monkeypatch.setattr(cli, "SIMULATED", small)
+    monkeypatch.setattr(cli, "COUPLED", small | {"n_subjects": 3})
+    monkeypatch.setattr(cli, "FIGURE_DPI", 20)
+    assert cli.main(["demo", "--out", str(tmp_path)]) == 0
+    assert len(given["reconstruct"]) == 3
+    found, text = findings.reconstruction, capsys.readouterr().out
+    for row in found.summary.itertuples():
+        assert f"{row.r:.3f} [{row.low:.3f}, {row.high:.3f}]" in text
+    scores = pd.read_csv(tmp_path / "reconstruction_scores.csv")
+    np.testing.assert_allclose(scores["r"], found.summary["r"])
+    channels = pd.read_csv(tmp_path / "reconstruction_channels.csv")
+    assert len(channels) == len(found.frame)
+    assert (tmp_path / "reconstruction_scores.png").exists()
