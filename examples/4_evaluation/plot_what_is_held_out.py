@@ -76,7 +76,7 @@ for held_out, (parts, groups, _) in make_splits(X).items():
 # Scores
 # ------
 # The embedder, and a discriminant analysis of spectra, on the same folds. Scores are
-# balanced accuracies with 95 % intervals from drawing patients.
+# balanced accuracies with 95 % intervals over patients.
 
 models = {
     "embedding": mf.FunctionalEmbedder(duration=5.0, max_epochs=8, random_state=0),
