@@ -92,7 +92,8 @@ class TrainingNet(NeuralNet):
             if self._is_done:
                 return self
             with Progress("epochs of training, at most", epochs) as self._bar:
-                self._bar.advance(self._n_whole)
+                if self._n_whole:
+                    self._bar.advance(self._n_whole)
                 super().fit_loop(X, y, epochs - self._n_whole, **kwargs)
         except KeyboardInterrupt as interrupt:
             self.interrupted_ = not checkpoints.is_deliberate(interrupt)
