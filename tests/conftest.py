@@ -1,4 +1,5 @@
 import os
+import signal
 import zlib
 from pathlib import Path
 
@@ -27,6 +28,14 @@ def data_dir():
     if not folder:
         pytest.skip("MNE_FUNCMAP_DATA is not set")
     return Path(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c():
+    """Ctrl-C does what it does in a terminal, also where it is ignored, as in jobs."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session", autouse=True)

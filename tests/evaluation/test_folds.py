@@ -140,38 +140,45 @@ def test_frozen_models_are_told_apart(folder):
 
 
 class Failing(Counting):
-    """Is interrupted, or dies, in the fold without the last subject in training."""
+    """Is interrupted, or dies, without the last subject, if there is a file."""
 
-    def __init__(self, how="interrupt", answer="A"):
+    def __init__(self, flag, how="interrupt", answer="A"):
+        self.flag = flag
         self.how = how
         self.answer = answer
 
     def fit(self, X, y=None):
-        if "sub-3" not in mf.get_subjects(X) and os.environ.get("FAIL"):
+        if "sub-3" not in mf.get_subjects(X) and os.path.exists(self.flag):
             os.kill(os.getpid(), signal.SIGKILL if self.how == "die" else signal.SIGINT)
         return super().fit(X, y)
 
 
-def test_a_comparison_goes_on_where_it_was_interrupted(folder, monkeypatch):
+@pytest.fixture
+def flag(tmp_path):
+    path = tmp_path / "flag"
+    path.touch()
+    return path
+
+
+def test_a_comparison_goes_on_where_it_was_interrupted(folder, flag):
     X = make_recordings()
     folds = list(LeaveOneGroupOut().split(X, groups=mf.get_subjects(X)))
-    monkeypatch.setenv("FAIL", "yes")
+    failing = Failing(str(flag))
     with pytest.raises(KeyboardInterrupt):
-        count_fits(X, folder, Failing(), cv=folds)
+        count_fits(X, folder, failing, cv=folds)
     assert len(FITS) == 3
-    monkeypatch.delenv("FAIL")
-    assert count_fits(X, folder, Failing(), cv=folds) == 1
-    assert count_fits(X, folder, Failing(), cv=folds) == 0
+    flag.unlink()
+    assert count_fits(X, folder, failing, cv=folds) == 1
+    assert count_fits(X, folder, failing, cv=folds) == 0
 
 
-def test_a_worker_that_dies_is_told(folder, monkeypatch):
+def test_a_worker_that_dies_is_told(folder, flag):
     X = make_recordings()
-    models = {"failing": Failing("die")}
+    models = {"failing": Failing(str(flag), "die")}
     kept = {"cv": GroupKFold(4), "memory": folder}
-    monkeypatch.setenv("FAIL", "yes")
     with pytest.raises(RuntimeError, match="worker process .* n_jobs=2 .* memory"):
         cross_val_regions(models, X, n_jobs=2, **kept)
-    monkeypatch.delenv("FAIL")
+    flag.unlink()
     frame = cross_val_regions(models, X, **kept)
     assert len(FITS) <= 4
     pd.testing.assert_frame_equal(frame, cross_val_regions(models, X, cv=GroupKFold(4)))

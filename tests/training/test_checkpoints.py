@@ -258,9 +258,11 @@ def test_identities_go_on_too(tmp_path, X):
 
 KILLED = """
 import sys
+import torch
 sys.path.insert(0, {tests!r})
 from mne_funcmap.training import checkpoints
 from training.test_checkpoints import At, die, fit_segments
+torch.set_num_threads(int(sys.argv[3]))
 checkpoints.INTERVAL = 0.0
 fit_segments([("at", At(int(sys.argv[2]), die))], checkpoint_dir=sys.argv[1])
 """
@@ -274,7 +276,8 @@ def die():
 @pytest.mark.parametrize("epoch", [2, 5])
 def test_a_killed_process_goes_on(tmp_path, epoch, whole):
     code = KILLED.format(tests=str(Path(__file__).parents[1]))
-    call = [sys.executable, "-c", code, str(tmp_path), str(epoch)]
+    n_threads = torch.get_num_threads()
+    call = [sys.executable, "-c", code, str(tmp_path), str(epoch), str(n_threads)]
     ended = subprocess.run(call, check=False, capture_output=True, text=True)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     counted = At(99, fail)
