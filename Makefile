@@ -15,6 +15,8 @@ BUILD = from setuptools import build_meta; \
 	build_meta.build_sdist('dist'); build_meta.build_wheel('dist')
 
 export MPLBACKEND = Agg
+# networks of tests and examples are too small for threads, and slow on busy cores
+doc test test-oldest fuzz mutants coverage: export OMP_NUM_THREADS = 1
 
 .PHONY: help demo test test-oldest fuzz lint doc bench dist mutants coverage
 
@@ -57,8 +59,6 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-# examples run two at a time, and their networks are too small for threads
-doc: export OMP_NUM_THREADS = 1
 doc: $(INSTALLED)
 	$(BIN)/python -m sphinx -W --keep-going doc doc/_build/html
 

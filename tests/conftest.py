@@ -9,6 +9,7 @@ import pytest
 
 from mne_funcmap.nets.reconstruction import MixedTransformer
 from mne_funcmap.reconstruction import transformer_fit
+from mne_funcmap.reconstruction.adaptation import learn_prior
 from mne_funcmap.regions import set_regions
 
 # what the channels of a region make of three sources, in every subject
@@ -40,8 +41,9 @@ def ctrl_c():
 
 @pytest.fixture(scope="session", autouse=True)
 def short_training():
-    """The transformer beside the linear path has little to learn from small data."""
+    """What is beside the linear path has little to learn from small data."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(learn_prior.__kwdefaults__, "n_steps", 10)
         patch.setitem(MixedTransformer.RECIPE, "max_epochs", 1)
         patch.setitem(MixedTransformer.RECIPE, "max_windows", 16)
         patch.setattr(transformer_fit, "MAX_VALIDATION", 32)
