@@ -2,6 +2,7 @@
 
 import io
 import re
+import runpy
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -86,3 +87,11 @@ def test_manifest_names_what_is_there():
     ]
     missing = [name for names in named for name in names if not (ROOT / name).exists()]
     assert missing == []
+
+
+def test_mutants_are_of_what_is_there():
+    for file, _, changes in runpy.run_path(str(ROOT / "tests" / "mutants.py"))[
+        "MUTANTS"
+    ]:
+        source = (ROOT / "mne_funcmap" / file).read_text(encoding="utf-8")
+        assert [old for old, _ in changes if source.count(old) != 1] == [], file
