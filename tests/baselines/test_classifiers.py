@@ -16,6 +16,7 @@ from mne_funcmap.baselines.classifiers import (
     SupervisedNetwork,
     UntrainedEmbedder,
     _LinearCrossEntropy,
+    _make_classifier,
 )
 from mne_funcmap.baselines.spectra import (
     COARSE,
@@ -236,3 +237,21 @@ def test_errors():
     model = SpectralClassifier(classifier="lda", duration=4.0).fit(X)
     with pytest.raises(ValueError, match="nothing to score"):
         model.score(X, [[None] * 4] * 2)
+
+
+@pytest.mark.parametrize("name", ["lda", "logistic"])
+def test_rare_regions_are_not_told_less_often(name):
+    """Half way between two regions, whatever their numbers, either is as likely."""
+    rng = np.random.default_rng(0)
+    regions = np.repeat(["A", "B"], [180, 20])
+    X = rng.standard_normal((200, 1)) + np.where(regions == "A", -1.0, 1.0)[:, None]
+    subjects = np.arange(200) % 5
+    found = _make_classifier(name, regions, subjects).fit(X, regions)
+    middle = [[(X[regions == one].mean()) for one in "AB"]]
+    probability = found.predict_proba(np.mean(middle, axis=1, keepdims=True))
+    assert probability[0] == pytest.approx([0.5, 0.5], abs=0.1)
+    if name == "logistic":
+        balanced = cross_val_score(
+            found.best_estimator_, X, regions, cv=found.cv, scoring="balanced_accuracy"
+        )
+        assert found.best_score_ == pytest.approx(balanced.mean())

@@ -22,6 +22,8 @@ from mne_funcmap.baselines import (
     PooledRidge,
     RecordingRidge,
     SplineInterpolation,
+    interpolation,
+    ridge,
 )
 from mne_funcmap.baselines.interpolation import krige
 from mne_funcmap.baselines.ridge import (
@@ -520,3 +522,42 @@ def test_real_recordings(data_dir):
     assert r["pooled"] > 0.6
     assert min(r["nearest"], r["kriging"], r["spline"]) > 0.3
     assert r["mean"] == 0
+
+
+def test_order_of_training_channels_does_not_matter(eeg, new_eeg):
+    turned = eeg[1].copy().reorder_channels(eeg[1].ch_names[::-1])
+    found = [PooledRidge().fit([eeg[0], other]) for other in (eeg[1], turned)]
+    predicted = [fitted.predict([new_eeg])[0].get_data() for fitted in found]
+    assert_allclose(*predicted, atol=1e-10)
+
+
+def test_longer_parts_count_more_in_the_choice_of_a_ridge(monkeypatch):
+    """The long one is predicted a bit better by 1, the short one much better by 2."""
+    scores = {("long", 1): 0.5, ("long", 2): 0.4, ("short", 1): 0.1, ("short", 2): 0.9}
+    parts = [(torch.full((1, 1, 1, 1), 100.0), 100.0), (torch.ones(1, 1, 1, 1), 1.0)]
+
+    def score(penalty, moments, is_target):
+        return scores["long" if moments.item() == 100 else "short", penalty]
+
+    monkeypatch.setattr(ridge, "solve_ridge", lambda moments, is_target, p: p)
+    monkeypatch.setattr(ridge, "score_weights", score)
+    assert choose_ridge(parts, np.array([True]), [0], [1, 2]) == (0, 1)
+
+
+def test_each_withheld_channel_counts_in_the_choice_of_a_kernel(eeg, monkeypatch):
+    fitted = DistanceGaussianProcess(identity_duration=5.0).fit(eeg[:1])
+    study = next(iter(fitted.known_.values()))[0]
+    monkeypatch.setattr(interpolation, "score_weights", lambda *args: 0.5)
+    monkeypatch.setattr(interpolation, "join_parts", lambda parts: (None, 1.0))
+    cases = [(study, np.arange(len(study.region)) < n) for n in (2, 3)]
+    total = interpolation._score_krige(cases, length_scale=0.1, noise=0.1)
+    assert total == pytest.approx(2.5)
+
+
+def test_lags_are_applied_as_they_were_fitted(make_coupled):
+    """At 1000 Hz, they are five samples apart."""
+    raw = make_coupled("sub-1", "AB", n_channels=1, duration=6.0, sfreq=1000.0)
+    raw._data[1, 20:] = raw._data[0, :-20]  # B follows A by 20 ms
+    ridge = RecordingRidge(lags=0.02, penalty=1e-3, identity_duration=3.0)
+    frame = ridge.fit([raw]).evaluate([raw]).set_index("ch_name")
+    assert frame.loc["B1", "r"] > 0.95

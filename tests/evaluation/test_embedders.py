@@ -281,3 +281,18 @@ def test_summary_refuses():
     with pytest.raises(ValueError, match="not scored on the same channels"):
         summarize(frame.iloc[:-1])
     assert "difference" not in summarize(frame, n_resamples=10)
+
+
+def test_rare_regions_count_as_much_in_the_test():
+    """Nine channels of A and one of B; b tells B, and some of A."""
+    region, n_right = ["A"] * 9 + ["B"], (5, 6, 7, 8, 9, 9)
+    rows = [
+        (model, f"sub-{i}", one, one if right else "C")
+        for i, n in enumerate(n_right)
+        for model, found in (("a", [1] * 9 + [0]), ("b", [1] * n + [0] * (9 - n) + [1]))
+        for one, right in zip(region, found, strict=True)
+    ]
+    frame = pd.DataFrame(rows, columns=["model", "subject", "region", "predicted"])
+    summary = summarize(frame, baselines=["a"], n_resamples=10)
+    assert summary["p_value"][1] == pytest.approx(2 / 2**6)  # all are better by b
+    assert summary["majority"].tolist() == [0.9, 0.9]

@@ -296,6 +296,8 @@ def test_groups_in_place_of_subjects(X):
     assert set(scores["model"]) == {"region"}
     assert (scores["subject"] == groups[scores["recording"]]).all()
     assert set(scores["subject"]) == set("abcd")
+    X[0].info["subject_info"] = {"his_id": "anna"}
+    assert identities._find_subjects(X, groups).tolist() == ["anna", *groups[1:]]
 
 
 def test_reconstructors_are_scored(X):
