@@ -731,7 +731,7 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
     def _ask(self, study, ch_names, region):
         """Return what is known of the channels; by region, if they are asked for so."""
         if self.query == "channel":
-            return study.take(ch_names)
+            return study
         if region not in self.region_summary_.identities:
             raise ValueError(
                 f"The region {region!r} was not in training: with query='region' "

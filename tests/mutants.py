@@ -398,7 +398,6 @@ MUTANTS = [
             ("drop_region(one, hidden)", "one"),
             ("(i == index if subject is None else study.subject == subject)",
              "(i == index or study.subject == subject)"),
-            ("return study.take(ch_names)", "return study"),
         ],
     ),
     (

@@ -599,6 +599,16 @@ def test_bad_stretches_are_not_scored(fitted, raw):
     assert frame["r"][0] != frames[0]["r"][0]
 
 
+def test_stretches_that_are_not_predicted_are_not_scored(fitted, raw):
+    raw._data[0, 700:900] = np.nan  # of region A
+    frame = fitted.evaluate([raw], regions="B")
+    predicted = predict_by_hand(raw.get_data(), [2, 3])
+    scored = np.r_[SEEN:700, 900 : raw.n_times]
+    for row, true in enumerate(raw.get_data()[2:4]):
+        r = np.corrcoef(predicted[row, scored], true[scored])[0, 1]
+        assert frame["r"][row] == pytest.approx(r, rel=1e-4)
+
+
 def test_evaluate_several_recordings(fitted, raw, make_coupled):
     X = [make_coupled("sub-2", "DB", n_channels=1), raw, make_coupled("sub-1", "AC")]
     frame = fitted.evaluate(X)
