@@ -345,7 +345,7 @@ def format_statistics(found):
 def main():
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--trained", type=int, default=100)
     args = parser.parse_args()
     found = measure(args.runs, args.trained)

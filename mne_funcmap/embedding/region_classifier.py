@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..fitted import FittedOnRecordings, tell_input
 from ..progress import tell, verbose_method
-from ..recordings.advice import warn_unlabelled
+from ..recordings.advice import warn_spellings, warn_unlabelled
 from ..recordings.channels import (
     check_all_named,
     check_recordings,
@@ -81,6 +81,7 @@ class RegionClassifier(FittedOnRecordings, BaseEstimator):
         self.classes_ = self._find_classes(source.channels)
         self.n_times_, self.sfreq_ = source.n_times, source.sfreq
         tell_input(self, recordings, source.channels)
+        warn_spellings(source.channels.region)
         if self.positives == "region":
             warn_unlabelled(recordings, source.channels)
         self._learn(source)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..progress import log_level, tell
-from ..recordings.advice import warn_unlabelled
+from ..recordings.advice import warn_spellings, warn_unlabelled
 from ..recordings.channels import list_channels
 from .clusters import measure_clusters
 from .default_models import list_baselines, make_embedders
@@ -177,6 +177,7 @@ def cross_val_regions(
     folds = make_folds(X, y=y, groups=groups, cv=cv, memory=memory)
     channels = list_channels(folds.recordings, picks=picks, y=y)
     warn_unlabelled(folds.recordings, channels)
+    warn_spellings(channels.region)
     tasks = [
         (estimators[name], *split) for name in estimators for split in folds.splits
     ]

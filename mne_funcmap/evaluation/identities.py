@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +12,9 @@ from mne.utils import logger
 from sklearn.base import clone
 
 from ..progress import log_level, tell
-from ..recordings.advice import advise_rate
+from ..recordings.advice import advise_rate, warn_spellings
 from ..recordings.channels import crop_copy
+from ..regions import get_regions
 from ..subjects import get_subject
 from ..training.parts import as_part
 from .default_models import (
@@ -221,6 +223,8 @@ def cross_val_reconstruct(
         for split in folds.splits
     ]
     advise_rate(folds.recordings)
+    known = [get_regions(recording).values() for recording in folds.recordings]
+    warn_spellings(chain.from_iterable(known))
     tell(folds.describe(len(estimators)), verbose)
     results = folds.run(_score_fold, tasks, n_jobs=n_jobs, title="models x folds")
     left_out = {

@@ -220,6 +220,9 @@ def make_identity(
         if identity == "functional":
             params["device"] = device
         return _set_duration(IDENTITIES[identity](picks=picks, **params), duration)
+    if isinstance(identity, type):
+        name = identity.__name__
+        raise TypeError(f"identity is the class {name}: give an object, {name}().")
     if not (hasattr(identity, "fit") and hasattr(identity, "transform")):
         raise TypeError(
             f"identity must be one of {sorted(IDENTITIES)} or a transformer with fit "

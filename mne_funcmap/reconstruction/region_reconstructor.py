@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..fitted import FittedOnRecordings, tell_input
 from ..progress import track, verbose_method
+from ..recordings.advice import warn_spellings
 from ..recordings.channels import (
     check_all_named,
     check_recordings,
@@ -104,6 +105,7 @@ class RegionReconstructor(FittedOnRecordings, BaseEstimator):
         given, recordings = recordings, drop_unlabelled(recordings, self.picks)
         channels = list_channels(recordings, picks=self.picks)
         tell_input(self, given, channels)
+        warn_spellings(channels.region)
         self.regions_ = find_training_regions(channels)
         check_all_labelled(recordings, channels)
         self.n_times_, self.sfreq_ = find_segment_length(

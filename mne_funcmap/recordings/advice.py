@@ -48,6 +48,29 @@ def warn_unlabelled(recordings, channels):
     )
 
 
+def warn_spellings(regions):
+    """Warn if names of regions differ in nothing but capitals.
+
+    Parameters
+    ----------
+    regions : iterable of (str | None)
+        The regions of channels, which are to be learned; None where unknown.
+    """
+    if _TOLD.get():
+        return
+    spellings = {}
+    for region in sorted(set(regions) - {None}):
+        spellings.setdefault(region.casefold(), []).append(region)
+    doubtful = [found for found in spellings.values() if len(found) > 1]
+    if doubtful:
+        names = [" and ".join(map(repr, found)) for found in doubtful]
+        warn(
+            f"Some names of regions differ in capitals only: {shorten_list(names)}. "
+            "They count as different regions. If they are the same, give them one name "
+            "with set_regions."
+        )
+
+
 def advise_rate(recordings):
     """Log that a reconstruction takes less at a lower rate, if the rate is high.
 

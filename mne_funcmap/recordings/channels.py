@@ -87,8 +87,7 @@ def check_recordings(X):
     if not (is_array or isinstance(X, list | tuple)):
         raise TypeError(
             "X must be a list of recordings (mne.io.Raw or mne.Epochs), got "
-            f"{type(X)}: {str(X)[:80]!r}. Read files first, as by mne.io.read_raw or "
-            "mne_funcmap.read_recordings_bids."
+            + _say_what_it_is(X, " or mne_funcmap.read_recordings_bids")
         )
     recordings = list(X)
     if not recordings:
@@ -97,8 +96,7 @@ def check_recordings(X):
         if not isinstance(recording, BaseRaw | BaseEpochs):
             raise TypeError(
                 f"Item {index} of X must be mne.io.Raw or mne.Epochs, got "
-                f"{type(recording)}: {str(recording)[:80]!r}. Read files first, as by "
-                "mne.io.read_raw."
+                + _say_what_it_is(recording)
             )
         if recording.preload and np.iscomplexobj(recording._data):
             raise TypeError(
@@ -110,6 +108,19 @@ def check_recordings(X):
         if not len(recording.times):
             raise ValueError(f"{name} has no samples: leave it out.")
     return recordings
+
+
+def _say_what_it_is(value, more=""):
+    """Describe what is no recording, and what to do."""
+    if isinstance(value, np.ndarray):
+        return (
+            f"an array of shape {value.shape}. Make a recording of each array of "
+            "channels, as by mne.io.RawArray (in volts); SegmentEmbedder takes arrays."
+        )
+    return (
+        f"{type(value)}: {str(value)[:80]!r}. Read files first, as by "
+        f"mne.io.read_raw{more}."
+    )
 
 
 def crop_copy(raw, tmin, tmax=None):

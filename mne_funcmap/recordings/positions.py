@@ -36,8 +36,8 @@ def get_positions(recording, index=None):
         raise ValueError(
             f"{describe(index, recording)} has no positions. Set a montage in MNI "
             "space, as by recording.set_montage(mne.channels.make_dig_montage(ch_pos, "
-            "coord_frame='mni_tal')). As an identity, others need none. See 'Preparing "
-            "recordings' in the user guide."
+            "coord_frame='mni_tal')). Other identities need no positions. See "
+            "'Preparing recordings' in the user guide."
         )
     found = montage.get_positions()
     if found["coord_frame"] not in COMMON_FRAMES:

@@ -59,13 +59,6 @@ def recordings():
     )
 
 
-def test_balanced_accuracy_is_that_of_scikit_learn():
-    rng = np.random.default_rng(0)
-    truth, predicted = rng.choice(REGIONS, (2, 50))
-    expected = balanced_accuracy_score(truth, predicted)
-    assert balanced_accuracy(truth, predicted) == pytest.approx(expected)
-
-
 def test_every_channel_once_and_never_trained_on(recordings):
     frame = cross_val_regions({"memory": Remember()}, recordings, cv=GroupKFold(4))
     channels = frame[["recording", "ch_name"]]

@@ -321,6 +321,11 @@ def test_identity_of_wrong_type(identity):
         make_identity(identity)
 
 
+def test_identity_that_is_a_class():
+    with pytest.raises(TypeError, match=r"the class RandomIdentity: give an object"):
+        make_identity(RandomIdentity)
+
+
 # Several side by side
 
 

@@ -4,8 +4,8 @@ from sklearn.model_selection import GroupKFold
 
 import mne_funcmap as mf
 from mne_funcmap.baselines import MeanPrediction, RecordingRidge, SpectralClassifier
-from mne_funcmap.recordings.advice import advise_rate, told_before
-from mne_funcmap.regions import replace_regions
+from mne_funcmap.recordings.advice import advise_rate, told_before, warn_spellings
+from mne_funcmap.regions import get_regions, replace_regions
 
 
 @pytest.fixture
@@ -33,7 +33,8 @@ def test_recordings_without_regions_are_named(model, partly):
 @pytest.mark.parametrize("positives", ["channel", "both"])
 def test_training_without_regions_needs_none(positives, partly):
     params = {"duration": 2.0, "max_epochs": 1, "positives": positives}
-    mf.FunctionalEmbedder(**params).fit(partly)
+    embedder = mf.FunctionalEmbedder(**params).fit(partly)  # warnings are errors
+    assert embedder.n_recordings_ == 4
 
 
 def test_comparisons_tell_it_once(partly):
@@ -53,6 +54,39 @@ def test_reconstructors_refuse_them(validation, partly):
     for model in (rec, RecordingRidge()):
         with pytest.raises(ValueError, match=match):
             model.fit(partly)
+
+
+@pytest.fixture
+def spelled(X):
+    """Recordings one of which has a region in other capitals."""
+    regions = {name: region.lower() for name, region in get_regions(X[1]).items()}
+    return [X[0], replace_regions(X[1], regions), *X[2:]]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        mf.FunctionalEmbedder(duration=2.0, max_epochs=1).fit,
+        mf.MaskedRegionReconstructor("none", max_epochs=1).fit,
+        lambda X: mf.compare_embedders(
+            X, {"majority": SpectralClassifier(classifier="majority")}, cv=GroupKFold(2)
+        ),
+        lambda X: mf.compare_identities(
+            X, [], models={"mean": MeanPrediction()}, cv=GroupKFold(2)
+        ),
+    ],
+    ids=["embedder", "reconstructor", "embedders", "identities"],
+)
+def test_names_that_differ_in_capitals(run, spelled):
+    with pytest.warns(RuntimeWarning, match="capitals only: 'A' and 'a', ") as caught:
+        run(spelled)
+    assert len(caught) == 1
+
+
+def test_names_that_differ_otherwise():
+    warn_spellings(["STN", "STN", None, "STN left", "GPi"])  # warnings are errors
+    with pytest.warns(RuntimeWarning, match="'STN' and 'Stn' and 'stn'. They"):
+        warn_spellings(["STN", "stn", None, "Stn", "GPi"])
 
 
 def test_advice_for_high_rates(X):

@@ -55,10 +55,17 @@ def test_not_a_list(bad):
         check_recordings(bad)
 
 
-@pytest.mark.parametrize("bad", ["sub-01_raw.fif", None, np.zeros((2, 3)), [1]])
+@pytest.mark.parametrize("bad", ["sub-01_raw.fif", None, [1]])
 def test_not_a_recording(bad):
     with pytest.raises(TypeError, match=r"Item 1 of X must be .*Read files first"):
         check_recordings([make_raw(), bad])
+
+
+@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: [x]])
+def test_arrays_are_no_recordings(wrap):
+    match = r"an array of shape \(2, 3\)\. Make a recording .* mne\.io\.RawArray"
+    with pytest.raises(TypeError, match=match):
+        check_recordings(wrap(np.zeros((2, 3))))
 
 
 def test_empty_list():

@@ -51,15 +51,6 @@ def test_what_cannot_take_a_context_says_so():
             emb.fit(X)
 
 
-def test_context_is_saved(tmp_path):
-    X = mf.simulate_recordings(n_subjects=2, n_sessions=1, duration=10.0, sfreq=400.0)
-    emb = mf.FunctionalEmbedder(context=True, max_epochs=1).fit(X)
-    emb.save(tmp_path / "emb.safetensors")
-    loaded = mf.FunctionalEmbedder.load(tmp_path / "emb.safetensors")
-    for z, expected in zip(loaded.transform(X), emb.transform(X), strict=True):
-        np.testing.assert_array_equal(z, expected)
-
-
 def test_supervised_network_with_context():
     X = mf.simulate_recordings(n_subjects=3, n_sessions=1, duration=20.0, sfreq=400.0)
     network = SupervisedNetwork(mf.SegmentEmbedder(weight_decay=1.0), context=True).fit(
