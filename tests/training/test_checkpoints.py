@@ -168,6 +168,21 @@ def test_a_class_that_changed_begins_anew(tmp_path, monkeypatch):
         checkpoints.open_checkpoints(tmp_path, {"net_params": {"lock": Lock()}})
 
 
+def make_loss(factor):
+    class Loss(torch.nn.Module):
+        def forward(self, embeddings, labels):
+            return factor * embeddings.square().sum()
+
+    return Loss
+
+
+@pytest.mark.parametrize("value", [make_loss(1.0), lambda: None])
+def test_what_is_made_in_a_function_is_refused(tmp_path, value):
+    """Two of one source may compute other things."""
+    with pytest.raises(ValueError, match="at its top level .*<l"):
+        checkpoints.open_checkpoints(tmp_path, {"net_params": {"criterion": value}})
+
+
 def test_numbers_of_numpy_can_be_read_again(tmp_path, whole):
     params = {"lr": np.float64(3e-3), "checkpoint_dir": tmp_path}
     fit_segments(**params)
