@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from signal import getsignal, valid_signals
 
 import joblib
 import numpy as np
@@ -262,6 +263,9 @@ def load_best_weights(net, n_epochs):
 def is_deliberate(interrupt):
     """Tell the KeyboardInterrupt of a callback, which ends a training, from Ctrl-C.
 
+    A handler of a signal may be written in Python, such as for the SIGTERM by which a
+    cluster ends a job; what it raises is as Ctrl-C.
+
     Parameters
     ----------
     interrupt : KeyboardInterrupt
@@ -270,8 +274,12 @@ def is_deliberate(interrupt):
     Returns
     -------
     is_deliberate : bool
-        Whether the line that it comes from raises it.
+        Whether the line that it comes from raises it, in no handler of a signal.
     """
+    handlers = [getattr(getsignal(one), "__code__", None) for one in valid_signals()]
+    frames = traceback.walk_tb(interrupt.__traceback__)
+    if any(frame.f_code in handlers for frame, _ in frames):
+        return False
     last = traceback.extract_tb(interrupt.__traceback__)[-1]
     return (last.line or "").startswith("raise")
 

@@ -367,6 +367,23 @@ def test_callbacks_may_end_a_training():
     assert len(found.search_history_) == 2
 
 
+def raise_interrupt(number, frame):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_handler_in_python_is_as_ctrl_c(number):
+    """Such as one that ends the job of a cluster in good order."""
+    before = signal.signal(number, raise_interrupt)
+    try:
+        with pytest.warns(RuntimeWarning, match="interrupted"):
+            found = fit_segments([("at", At(3, lambda: signal.raise_signal(number)))])
+    finally:
+        signal.signal(number, before)
+    assert found.interrupted_
+    assert len(found.search_history_) == 2
+
+
 def test_ctrl_c_later_keeps_what_was_whole():
     with pytest.warns(RuntimeWarning, match="interrupted"):
         found = fit_segments([("at", At(4, interrupt))])
