@@ -6,9 +6,9 @@ import json
 import pickle
 import platform
 import traceback
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from os import PathLike
 from pathlib import Path
 from signal import getsignal, valid_signals
@@ -26,6 +26,7 @@ from .writing import write_whole
 
 CHECKPOINT_CONSTRAINT = {"checkpoint_dir": [str, PathLike, None]}
 INTERVAL = 10.0  # seconds between two checkpoints
+DIGEST_SIZE = 32  # bytes of a SHA-256, with which a file begins
 CHUNK = 4096  # rows that are read at a time
 STOPPING = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
 
@@ -160,7 +161,9 @@ def write_checkpoint(path, net, iterator, *, is_done):
     file = io.BytesIO()
     try:
         torch.save(_read_state(net, iterator) | {"is_done": is_done}, file)
-        write_whole(path, file.getvalue(), "The checkpoint")
+        data = file.getvalue()
+        # torch does not notice bits that change on a disk
+        write_whole(path, sha256(data).digest() + data, "The checkpoint")
     except (OSError, TypeError, AttributeError, pickle.PicklingError) as error:
         warn(f"The training goes on without a new checkpoint: {error}")
 
@@ -209,8 +212,11 @@ def read_checkpoint(path):
     if not Path(path).is_file():
         return None
     try:
-        with warnings.catch_warnings(action="ignore"):  # of torch, on foreign files
-            state = torch.load(path, map_location="cpu", weights_only=True)
+        found = Path(path).read_bytes()
+        digest, data = found[:DIGEST_SIZE], found[DIGEST_SIZE:]
+        if digest != sha256(data).digest():
+            raise ValueError("its content is not that which was written")
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         state["history"] = json.loads(state["history"])
         state["draws"] = json.loads(state["draws"])
     except (*DAMAGE, OSError, EOFError, pickle.UnpicklingError) as error:

@@ -1,11 +1,13 @@
 """What a training that was killed, or interrupted, leaves."""
 
 import inspect
+import io
 import os
 import pickle
 import signal
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 
@@ -189,10 +191,21 @@ def test_numbers_of_numpy_can_be_read_again(tmp_path, whole):
     check_same(fit_segments([], **params).net_, whole.net_)
 
 
-def test_a_damaged_checkpoint_is_not_used(tmp_path, whole):
+def cut_off(file):
+    file.write_bytes(file.read_bytes()[:1000])
+
+
+def change_bit(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3] ^= 16
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut_off, change_bit])
+def test_a_damaged_checkpoint_is_not_used(tmp_path, whole, damage):
     fit_segments(checkpoint_dir=tmp_path)
     for file in tmp_path.iterdir():
-        file.write_bytes(file.read_bytes()[:1000])
+        damage(file)
     with pytest.warns(RuntimeWarning, match="checkpoint .* is damaged, and not used"):
         check_same(fit_segments(checkpoint_dir=tmp_path).net_, whole.net_)
 
@@ -204,12 +217,12 @@ class Evil:
 
 def test_nothing_in_a_checkpoint_is_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "file.pt").write_bytes(pickle.dumps(Evil()))
-    with pytest.warns(RuntimeWarning, match="damaged"):
-        assert checkpoints.read_checkpoint(tmp_path / "file.pt") is None
-    torch.save({"history": Evil()}, tmp_path / "file.pt")
-    with pytest.warns(RuntimeWarning, match="damaged"):
-        assert checkpoints.read_checkpoint(tmp_path / "file.pt") is None
+    saved = io.BytesIO()
+    torch.save({"history": Evil()}, saved)
+    for data in (pickle.dumps(Evil(), protocol=2), saved.getvalue()):
+        (tmp_path / "file.pt").write_bytes(sha256(data).digest() + data)
+        with pytest.warns(RuntimeWarning, match="damaged"):
+            assert checkpoints.read_checkpoint(tmp_path / "file.pt") is None
     assert not Path("evil").exists()
 
 
