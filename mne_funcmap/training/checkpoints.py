@@ -57,12 +57,14 @@ def check_resumable(estimator):
     Parameters
     ----------
     estimator : estimator
-        With ``checkpoint_dir`` and ``random_state``.
+        With ``checkpoint_dir`` and ``random_state``; perhaps the identity of another,
+        whose folder it then shares.
     """
-    if estimator.checkpoint_dir is not None and estimator.random_state is None:
+    folder = estimator.checkpoint_dir or get_common_dir()
+    if folder is not None and estimator.random_state is None:
         raise ValueError(
-            "checkpoint_dir needs a random_state: with None, a training that goes on "
-            "would be another one. Set random_state to a number."
+            "checkpoint_dir needs a random_state, also of an identity: with None, a "
+            "training that goes on would be another one. Set random_state to a number."
         )
 
 

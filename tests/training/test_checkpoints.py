@@ -250,6 +250,9 @@ def test_a_seed_is_needed(tmp_path, X):
         fit_segments(checkpoint_dir=tmp_path, random_state=None)
     with pytest.raises(ValueError, match="checkpoint_dir needs a random_state"):
         fit_reconstructor(X, checkpoint_dir=tmp_path, random_state=None)
+    identity = mf.FunctionalEmbedder(4, duration=2.0, random_state=None)
+    with pytest.raises(ValueError, match="also of an identity"):
+        fit_reconstructor(X, identity=identity, checkpoint_dir=tmp_path)
 
 
 @pytest.mark.parametrize("architecture", ["mixed", "transformer"])
