@@ -4,7 +4,13 @@ import numpy as np
 import torch
 
 from ..fitted import list_facts, restore_facts
-from ..training.persistence import check_clock, check_names, pack_params, unpack_params
+from ..training.persistence import (
+    check_clock,
+    check_facts,
+    check_names,
+    pack_params,
+    unpack_params,
+)
 
 TOLD = ("n_epochs_", "valid_score_", "interrupted_")  # of the training
 
@@ -79,7 +85,7 @@ def unpack_embedder(cls, header, tensors, device):
     embeddings = tensors.get("references", torch.empty(0)).numpy()
     codes = tensors.get("reference_regions", torch.empty(0, dtype=torch.int64)).numpy()
     embedder.fit_readout(embeddings, embedder.classes_[codes])
-    training = dict(header.get("training", {}))  # not in format 1
+    training = header.get("training", {})  # not in format 1
     told = {name: training[name] for name in TOLD if name in training}
     vars(embedder.segment_embedder_).update(told)
     restore_facts(embedder, training)
@@ -89,6 +95,7 @@ def unpack_embedder(cls, header, tensors, device):
 def _check_embedder(header, tensors, n_components):
     """Raise ValueError unless what a file says of an embedder fits together."""
     check_clock(header["n_times"], header["sfreq"])
+    check_facts(header.get("training", {}), optional=TOLD)
     check_names(header["regions"])
     n_labels = header["n_labels"]
     if not (isinstance(n_labels, int) and n_labels >= len(header["regions"])):

@@ -8,6 +8,7 @@ import platform
 from contextlib import contextmanager
 from hashlib import sha256
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,10 @@ PACKAGES = ("mne-funcmap", "mne", "scikit-learn", "torch", "numpy")
 # where and how somebody computes is no part of a model
 OF_PLACE = {"callbacks": None, "checkpoint_dir": None, "memory": None, "verbose": None}
 # what unpacking a damaged file may raise
-DAMAGE = (KeyError, TypeError, AttributeError, IndexError, RuntimeError, ValueError)
+DAMAGE = (
+    *(KeyError, TypeError, AttributeError, IndexError),
+    *(RuntimeError, ValueError, OverflowError),
+)
 LARGEST = 1_000_000  # number in a header: a larger one would fill the memory
 
 
@@ -272,8 +276,24 @@ def check_clock(n_times, sfreq):
     is_count = isinstance(n_times, int) and not isinstance(n_times, bool)
     if not (is_count and n_times > 1):
         raise ValueError(f"n_times={n_times!r} is no number of samples.")
-    if not (isinstance(sfreq, int | float) and 0 < sfreq < float("inf")):
+    if not (isinstance(sfreq, int | float) and isfinite(sfreq) and sfreq > 0):
         raise ValueError(f"sfreq={sfreq!r} is no sampling rate.")
+
+
+def check_facts(facts, optional=()):
+    """Raise ValueError unless what is told of a training are numbers.
+
+    Parameters
+    ----------
+    facts : dict
+        What a file says.
+    optional : sequence of str
+        Names of those that may be None.
+    """
+    for name, value in facts.items():
+        is_missing = value is None and name in optional
+        if not (is_missing or isinstance(value, int | float)):
+            raise ValueError(f"{name}={value!r} is no number.")
 
 
 def check_names(names):
