@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, check_cv
 
 from .. import __version__
+from ..params import drop_params, list_sources
 from ..progress import track
 from ..recordings.advice import told_before
 from ..recordings.channels import check_recordings
@@ -148,19 +149,8 @@ class Folds:
         if not self.keys:  # nothing is kept
             return []
         found = [self.keys[row] for row in rows]
-        return [__version__, torch.__version__, *found, _drop_needless(estimator)]
-
-
-def _drop_needless(estimator):
-    """Return a copy of an estimator without parameters that change no result."""
-    needless = {
-        name: None
-        for name in estimator.get_params()
-        if name.rpartition("__")[2] in NEEDLESS
-    }
-    known = clone(estimator)
-    known.set_params(**needless)  # which returns nothing if it is frozen
-    return known
+        known = [drop_params(clone(estimator), NEEDLESS), list_sources(estimator)]
+        return [__version__, torch.__version__, *found, *known]
 
 
 def _run(folds, features, signals, function, task):

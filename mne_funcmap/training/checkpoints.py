@@ -20,6 +20,7 @@ from mne.utils import warn
 from skorch.callbacks import EarlyStopping, LRScheduler
 
 from .. import __version__
+from ..params import read_source
 from .parts import get_common_dir, is_part
 from .persistence import DAMAGE, OF_PLACE
 from .writing import write_whole
@@ -138,8 +139,7 @@ def _digest(values):
         if "<" in values.__qualname__:
             # what it takes from the function around it does not show in its source
             raise TypeError(f"{values.__qualname__} is defined inside of something")
-        # one of the user's may change from one day to the next
-        return [values.__module__, values.__qualname__, inspect.getsource(values)]
+        return read_source(values)
     if not getattr(values, "shape", ()):
         return values
     chunks = range(0, len(values), CHUNK)
