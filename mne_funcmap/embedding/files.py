@@ -8,7 +8,9 @@ from ..training.persistence import (
     check_clock,
     check_facts,
     check_names,
+    join_tensors,
     pack_params,
+    split_tensors,
     unpack_params,
 )
 
@@ -41,8 +43,7 @@ def pack_embedder(embedder, *, references=True):
         "training": list_facts(embedder)
         | {name: getattr(embedder.segment_embedder_, name, None) for name in TOLD},
     }
-    weights = embedder.net_.module_.state_dict()
-    tensors = {f"module.{name}": value for name, value in weights.items()}
+    tensors = join_tensors("module", embedder.net_.module_.state_dict())
     if references and embedder.readout_ is not None:
         tensors["references"] = torch.from_numpy(embedder.references_)
         codes = np.searchsorted(embedder.classes_, embedder.reference_regions_)
@@ -73,13 +74,10 @@ def unpack_embedder(cls, header, tensors, device):
     embedder._validate_params()
     _check_embedder(header, tensors, embedder.n_components)
     embedder.n_times_, embedder.sfreq_ = header["n_times"], header["sfreq"]
-    weights = {
-        name.removeprefix("module."): value
-        for name, value in tensors.items()
-        if name.startswith("module.")
-    }
     embedder.segment_embedder_ = embedder.make_segment_embedder().restore(
-        weights, n_times=header["n_times"], n_labels=header["n_labels"]
+        split_tensors("module", tensors),
+        n_times=header["n_times"],
+        n_labels=header["n_labels"],
     )
     embedder.classes_ = np.array(header["regions"], dtype=str)
     embeddings = tensors.get("references", torch.empty(0)).numpy()

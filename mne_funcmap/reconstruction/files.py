@@ -16,7 +16,9 @@ from ..training.persistence import (
     check_facts,
     check_names,
     check_weights,
+    join_tensors,
     pack_params,
+    split_tensors,
 )
 from ..training.runtime import make_restored, read_module_params, seeded_torch
 from .adaptation import WeightPrior
@@ -395,18 +397,3 @@ def unpack_studies(headers, tensors):
         unpack_study(header, split_tensors(f"study{i}", tensors))
         for i, header in enumerate(headers)
     )
-
-
-def join_tensors(prefix, tensors):
-    """Return tensors under names that begin with a prefix."""
-    return {f"{prefix}.{name}": value for name, value in tensors.items()}
-
-
-def split_tensors(prefix, tensors):
-    """Return the tensors whose names begin with a prefix, without it."""
-    start = f"{prefix}."
-    return {
-        name.removeprefix(start): value
-        for name, value in tensors.items()
-        if name.startswith(start)
-    }

@@ -81,6 +81,47 @@ def unpack_params(params):
     return {k: v for k, v in params.items() if k not in OF_PLACE}
 
 
+def join_tensors(prefix, tensors):
+    """Return tensors under names that begin with a prefix.
+
+    Parameters
+    ----------
+    prefix : str
+        What they are of.
+    tensors : dict of str to torch.Tensor
+        The tensors.
+
+    Returns
+    -------
+    joined : dict of str to torch.Tensor
+        The same, for a file with others.
+    """
+    return {f"{prefix}.{name}": value for name, value in tensors.items()}
+
+
+def split_tensors(prefix, tensors):
+    """Return the tensors whose names begin with a prefix, without it.
+
+    Parameters
+    ----------
+    prefix : str
+        What they are of.
+    tensors : dict of str to torch.Tensor
+        As by `join_tensors`, with others.
+
+    Returns
+    -------
+    split : dict of str to torch.Tensor
+        Those that were joined.
+    """
+    start = f"{prefix}."
+    return {
+        name.removeprefix(start): value
+        for name, value in tensors.items()
+        if name.startswith(start)
+    }
+
+
 def save_model(path, model_class, header, tensors, *, license=None, citation=None):
     """Write tensors and a JSON header to one file.
 
