@@ -61,8 +61,8 @@ def check_resumable(estimator):
         With ``checkpoint_dir`` and ``random_state``; perhaps the identity of another,
         whose folder it then shares.
     """
-    folder = estimator.checkpoint_dir or get_common_dir()
-    if folder is not None and estimator.random_state is None:
+    is_kept = (estimator.checkpoint_dir, get_common_dir()) != (None, None)
+    if is_kept and estimator.random_state is None:
         raise ValueError(
             "checkpoint_dir needs a random_state, also of an identity: with None, a "
             "training that goes on would be another one. Set random_state to a number."
