@@ -4,10 +4,8 @@ import numpy as np
 import torch
 
 from ..fitted import list_facts, restore_facts
+from ..training.checks import check_clock, check_facts, check_names
 from ..training.persistence import (
-    check_clock,
-    check_facts,
-    check_names,
     join_tensors,
     pack_params,
     split_tensors,

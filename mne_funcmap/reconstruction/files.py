@@ -11,11 +11,8 @@ from ..identity.union import IdentityUnion
 from ..identity.vectors import IDENTITIES
 from ..nets.mixing import FilterBank, LinearPath
 from ..nets.reconstruction import MixedTransformer, RegionTransformer
+from ..training.checks import check_clock, check_facts, check_names, check_weights
 from ..training.persistence import (
-    check_clock,
-    check_facts,
-    check_names,
-    check_weights,
     join_tensors,
     pack_params,
     split_tensors,

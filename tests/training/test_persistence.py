@@ -20,9 +20,9 @@ import mne_funcmap as mf
 from mne_funcmap.nets.embedding import Embedding
 from mne_funcmap.nets.encoders import ENCODERS
 from mne_funcmap.training import writing
+from mne_funcmap.training.checks import check_weights
 from mne_funcmap.training.persistence import (
     FORMAT_VERSION,
-    check_weights,
     compute_digest,
     load_model,
     save_model,
