@@ -74,7 +74,9 @@ def fit_reconstructor(X, callbacks=None, identity="region", **params):
 
 
 def read_state(net):
-    return {name: value.numpy() for name, value in net.module_.state_dict().items()}
+    return {
+        name: value.numpy().copy() for name, value in net.module_.state_dict().items()
+    }
 
 
 def check_same(found, expected):
