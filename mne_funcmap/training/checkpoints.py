@@ -258,14 +258,19 @@ def load_best_weights(net, n_epochs):
     net : TrainingNet
         The net.
     n_epochs : int
-        How many epochs were whole.
+        How many epochs were whole, one at least.
+
+    Returns
+    -------
+    n_epochs : int
+        The same, or one more, if that was cut off after it was judged the best.
     """
     for _, callback in net.callbacks_:
-        if isinstance(callback, EarlyStopping) and callback.load_best:
-            if callback.best_epoch_ <= n_epochs:
-                net.module_.load_state_dict(callback.best_model_weights_)
-            return
+        if isinstance(callback, EarlyStopping) and callback.best_model_weights_:
+            net.module_.load_state_dict(callback.best_model_weights_)
+            return max(n_epochs, callback.best_epoch_)
     net.module_.load_state_dict(net.whole_weights_)
+    return n_epochs
 
 
 def is_deliberate(interrupt):

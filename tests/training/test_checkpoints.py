@@ -19,7 +19,7 @@ from sklearn.model_selection import GroupKFold
 from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
 
 import mne_funcmap as mf
-from mne_funcmap.embedding.training import BalancedBatches
+from mne_funcmap.embedding.training import BalancedBatches, ReadOutScore
 from mne_funcmap.reconstruction import networks
 from mne_funcmap.training import checkpoints
 from mne_funcmap.training.parts import as_part
@@ -349,6 +349,29 @@ class InBatch(At):
         batches = len(net.history[-1, "batches"])
         if (len(net.history), batches) == (self.epoch, 2):
             self.act()
+
+
+def test_ctrl_c_after_an_epoch_is_judged_tells_of_its_weights(monkeypatch):
+    """The better epoch is whole, though callbacks that come later had no turn."""
+
+    def rise(self, net, **kwargs):
+        net.history.record("valid_balanced_accuracy", len(net.history) / 10)
+
+    monkeypatch.setattr(ReadOutScore, "on_epoch_end", rise)
+    weights = []
+
+    def remember(net, **kwargs):
+        weights.append(read_state(net))
+        if len(weights) == 3:
+            interrupt()
+
+    callback = Callback()
+    callback.on_epoch_end = remember
+    with pytest.warns(RuntimeWarning, match="interrupted"):
+        found = fit_segments([("at", callback)], max_epochs=5)
+    assert (found.n_epochs_, found.valid_score_) == (3, 0.3)
+    for name, values in read_state(found.net_).items():
+        assert_array_equal(values, weights[2][name])
 
 
 @pytest.mark.parametrize("epoch", [2, 3])
