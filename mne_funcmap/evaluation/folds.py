@@ -213,7 +213,7 @@ def split_recordings(recordings, groups=None, cv=None):
     TypeError
         If cv is a number.
     ValueError
-        If there are too few groups.
+        If there are too few groups, or nothing in a part of a fold.
     """
     if isinstance(cv, Integral):
         raise TypeError(
@@ -244,7 +244,14 @@ def split_recordings(recordings, groups=None, cv=None):
         )
     rows = np.arange(len(recordings))
     splits = check_cv(cv).split(recordings, groups=groups)
-    return [(rows[train], rows[test]) for train, test in splits]
+    splits = [(rows[train], rows[test]) for train, test in splits]
+    if not splits or not all(len(part) for split in splits for part in split):
+        sizes = [tuple(map(len, split)) for split in splits]
+        raise ValueError(
+            f"cv makes folds of (training, test) recordings {sizes}: expected one fold "
+            "at least, with a recording in both parts of each."
+        )
+    return splits
 
 
 def _run_in_threads(function, *task):

@@ -444,6 +444,12 @@ def test_splits_can_be_given():
     assert len(split_recordings(X, [0, 1, 1, 2], LeaveOneGroupOut())) == 3
 
 
+@pytest.mark.parametrize("cv", [[], [([0, 1], [])], [([0], [1]), ([], [0])]])
+def test_empty_folds_are_refused(cv):
+    with pytest.raises(ValueError, match="expected one fold at least"):
+        split_recordings(make_recordings(2), cv=cv)
+
+
 def test_splits_refuse():
     X = make_recordings(4)
     with pytest.raises(ValueError, match="3 items for 4 recordings"):
