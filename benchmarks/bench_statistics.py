@@ -7,7 +7,7 @@
   between models, labels shuffled, regions uncoupled.
 
 Each number is of 2,000 runs (Monte Carlo error 0.005), those through trained models of
-100 (0.02). Run ``python benchmarks/bench_statistics.py``, or ``python -m benchmarks
+200 (0.015). Run ``python benchmarks/bench_statistics.py``, or ``python -m benchmarks
 --only statistics``; ``--runs`` and ``--trained`` for fewer. It takes half an hour, most
 of it for trained models.
 """
@@ -289,7 +289,7 @@ def _count(test, n, p_values):
     return {"test": test, "n": n, "runs": len(p_values), "p <= 0.05": share}
 
 
-def measure(n_runs=2000, n_trained=100):
+def measure(n_runs=2000, n_trained=200):
     """Measure everything.
 
     Parameters
@@ -346,7 +346,7 @@ def main():
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=2000)
-    parser.add_argument("--trained", type=int, default=100)
+    parser.add_argument("--trained", type=int, default=200)
     args = parser.parse_args()
     found = measure(args.runs, args.trained)
     sys.stdout.write("\n".join(format_statistics(found)) + "\n")

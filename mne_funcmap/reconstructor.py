@@ -27,7 +27,6 @@ from .reconstruction.files import (
     PLAIN,
     check_reconstructor,
     pack_reconstructor,
-    split_tensors,
     unpack_identity,
     unpack_networks,
     unpack_regions,
@@ -68,6 +67,7 @@ from .training.persistence import (
     damage_told,
     load_model,
     save_model,
+    split_tensors,
     unpack_params,
 )
 from .training.runtime import draw_seed, move_net, resolve_device

@@ -13,7 +13,7 @@ from mne.io import BaseRaw
 if TYPE_CHECKING:
     from .hints import Recordings
 
-_QUOTED = r"""(?:'[^']*'|"[^"]*")"""
+_QUOTED = r"""(?:'(?:\\.|[^'\\])*'|"[^"]*")"""  # as by repr
 NAMED = re.compile(
     rf"(recording \d+|The recording) \((?:subject {_QUOTED})?(?:, )?"
     rf"(?:file {_QUOTED})?\)"

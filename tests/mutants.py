@@ -129,7 +129,7 @@ MUTANTS = [
             ("get_subjects(recordings) if groups is None",
              "np.arange(len(recordings)) if groups is None"),
             ("found = [self.keys[row] for row in rows]", "found = list(self.keys)"),
-            ("*found, _drop_needless(estimator)]", "*found]"),
+            ("*found, *known]", "*found]"),
             ("[self.y[row] for row in rows]", "self.y[: len(rows)]"),
             ("[self.recordings[row] for row in rows], labels",
              "self.recordings, self.y"),

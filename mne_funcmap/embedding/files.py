@@ -4,7 +4,13 @@ import numpy as np
 import torch
 
 from ..fitted import list_facts, restore_facts
-from ..training.persistence import check_clock, check_names, pack_params, unpack_params
+from ..training.checks import check_clock, check_facts, check_names
+from ..training.persistence import (
+    join_tensors,
+    pack_params,
+    split_tensors,
+    unpack_params,
+)
 
 TOLD = ("n_epochs_", "valid_score_", "interrupted_")  # of the training
 
@@ -35,8 +41,7 @@ def pack_embedder(embedder, *, references=True):
         "training": list_facts(embedder)
         | {name: getattr(embedder.segment_embedder_, name, None) for name in TOLD},
     }
-    weights = embedder.net_.module_.state_dict()
-    tensors = {f"module.{name}": value for name, value in weights.items()}
+    tensors = join_tensors("module", embedder.net_.module_.state_dict())
     if references and embedder.readout_ is not None:
         tensors["references"] = torch.from_numpy(embedder.references_)
         codes = np.searchsorted(embedder.classes_, embedder.reference_regions_)
@@ -67,19 +72,16 @@ def unpack_embedder(cls, header, tensors, device):
     embedder._validate_params()
     _check_embedder(header, tensors, embedder.n_components)
     embedder.n_times_, embedder.sfreq_ = header["n_times"], header["sfreq"]
-    weights = {
-        name.removeprefix("module."): value
-        for name, value in tensors.items()
-        if name.startswith("module.")
-    }
     embedder.segment_embedder_ = embedder.make_segment_embedder().restore(
-        weights, n_times=header["n_times"], n_labels=header["n_labels"]
+        split_tensors("module", tensors),
+        n_times=header["n_times"],
+        n_labels=header["n_labels"],
     )
     embedder.classes_ = np.array(header["regions"], dtype=str)
     embeddings = tensors.get("references", torch.empty(0)).numpy()
     codes = tensors.get("reference_regions", torch.empty(0, dtype=torch.int64)).numpy()
     embedder.fit_readout(embeddings, embedder.classes_[codes])
-    training = dict(header.get("training", {}))  # not in format 1
+    training = header.get("training", {})  # not in format 1
     told = {name: training[name] for name in TOLD if name in training}
     vars(embedder.segment_embedder_).update(told)
     restore_facts(embedder, training)
@@ -89,6 +91,7 @@ def unpack_embedder(cls, header, tensors, device):
 def _check_embedder(header, tensors, n_components):
     """Raise ValueError unless what a file says of an embedder fits together."""
     check_clock(header["n_times"], header["sfreq"])
+    check_facts(header.get("training", {}), optional=TOLD)
     check_names(header["regions"])
     n_labels = header["n_labels"]
     if not (isinstance(n_labels, int) and n_labels >= len(header["regions"])):

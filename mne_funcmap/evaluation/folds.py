@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, check_cv
 
 from .. import __version__
+from ..params import drop_params, list_sources
 from ..progress import track
 from ..recordings.advice import told_before
 from ..recordings.channels import check_recordings
@@ -148,19 +149,8 @@ class Folds:
         if not self.keys:  # nothing is kept
             return []
         found = [self.keys[row] for row in rows]
-        return [__version__, torch.__version__, *found, _drop_needless(estimator)]
-
-
-def _drop_needless(estimator):
-    """Return a copy of an estimator without parameters that change no result."""
-    needless = {
-        name: None
-        for name in estimator.get_params()
-        if name.rpartition("__")[2] in NEEDLESS
-    }
-    known = clone(estimator)
-    known.set_params(**needless)  # which returns nothing if it is frozen
-    return known
+        known = [drop_params(clone(estimator), NEEDLESS), list_sources(estimator)]
+        return [__version__, torch.__version__, *found, *known]
 
 
 def _run(folds, features, signals, function, task):
@@ -223,7 +213,7 @@ def split_recordings(recordings, groups=None, cv=None):
     TypeError
         If cv is a number.
     ValueError
-        If there are too few groups.
+        If there are too few groups, or nothing in a part of a fold.
     """
     if isinstance(cv, Integral):
         raise TypeError(
@@ -254,7 +244,14 @@ def split_recordings(recordings, groups=None, cv=None):
         )
     rows = np.arange(len(recordings))
     splits = check_cv(cv).split(recordings, groups=groups)
-    return [(rows[train], rows[test]) for train, test in splits]
+    splits = [(rows[train], rows[test]) for train, test in splits]
+    if not splits or not all(len(part) for split in splits for part in split):
+        sizes = [tuple(map(len, split)) for split in splits]
+        raise ValueError(
+            f"cv makes folds of (training, test) recordings {sizes}: expected one fold "
+            "at least, with a recording in both parts of each."
+        )
+    return splits
 
 
 def _run_in_threads(function, *task):

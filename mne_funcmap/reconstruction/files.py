@@ -9,9 +9,14 @@ from ..embedding.files import pack_embedder, unpack_embedder
 from ..fitted import list_facts
 from ..identity.union import IdentityUnion
 from ..identity.vectors import IDENTITIES
-from ..nets.mixing import LinearPath
+from ..nets.mixing import FilterBank, LinearPath
 from ..nets.reconstruction import MixedTransformer, RegionTransformer
-from ..training.persistence import check_clock, check_names, check_weights, pack_params
+from ..training.checks import check_clock, check_facts, check_names, check_weights
+from ..training.persistence import (
+    join_tensors,
+    pack_params,
+    split_tensors,
+)
 from ..training.runtime import make_restored, read_module_params, seeded_torch
 from .adaptation import WeightPrior
 from .networks import Networks
@@ -88,6 +93,7 @@ def check_reconstructor(header, tensors):
         As by `pack_reconstructor`.
     """
     check_clock(header["n_times_"], header["sfreq_"])
+    check_facts(header.get("training", {}))
     check_names(header["regions"])
     scales = [header["identity_scale"], *header["scales"]]
     if not all(isinstance(one, float) and 0 < one < np.inf for one in scales):
@@ -99,16 +105,24 @@ def check_reconstructor(header, tensors):
     for values in [*identities, tensors["identity_mean"][None]]:
         if values.ndim != 2 or values.shape[1:] != width or not len(values):
             raise ValueError(f"An identity has shape {tuple(values.shape)}.")
-        if not values.isfinite().all():
-            raise ValueError("An identity is not finite.")
-    unknown = header["networks"].keys() - {"n_epochs", "valid_r", "interrupted"}
+        if not (values.is_floating_point() and values.isfinite().all()):
+            raise ValueError("An identity is not finite, or of no numbers.")
+    _check_networks(**header["networks"])
+    n_filters = FilterBank(header["sfreq_"], header["n_times_"]).n_filters
+    for index, study in enumerate(header["studies"]):
+        of_study = split_tensors(f"study{index}", tensors)
+        _check_study(study, of_study, width, n_filters)
+
+
+def _check_networks(*, valid_r=None, **facts):
+    """Raise ValueError unless what a file tells of the networks are numbers."""
+    unknown = facts.keys() - {"n_epochs", "interrupted"}
     if unknown:
         raise ValueError(f"Nothing is known of networks' {sorted(unknown)}.")
-    for index, study in enumerate(header["studies"]):
-        _check_study(study, split_tensors(f"study{index}", tensors), width)
+    check_facts(facts | (valid_r or {}))
 
 
-def _check_study(header, tensors, width):
+def _check_study(header, tensors, width, n_filters):
     """Raise ValueError unless what a file says of a study fits together."""
     check_names(header["ch_names"])
     n_channels = len(header["ch_names"])
@@ -119,12 +133,22 @@ def _check_study(header, tensors, width):
     }
     odd = [name for name, shape in shapes.items() if tensors[name].shape != shape]
     odd += [name for name in shapes if not tensors[name].isfinite().all()]
-    if odd or len(header["region"]) != n_channels:
-        raise ValueError(f"Studies do not fit their channels: {odd}.")
+    if odd or not (tensors["scale"] > 0).all():
+        raise ValueError(f"Studies do not fit their channels: {odd or 'scale'}.")
+    if tensors["identity"].dtype != torch.float32:
+        raise ValueError(f"Identities of a study are {tensors['identity'].dtype}.")
+    regions = header["region"]
+    if not isinstance(regions, list) or len(regions) != n_channels:
+        raise ValueError(f"Regions of a study are {regions!r}.")
+    if not all(isinstance(name, str) for name in [header["subject"], *regions]):
+        raise ValueError("The subject or the regions of a study are no names.")
+    shape = (n_channels, n_filters) * 2
     for part, seconds in enumerate(header["seconds"]):
-        shape = tensors[f"part{part}"].shape
-        if len(shape) != 4 or shape[:2] != shape[2:] or shape[0] != n_channels:
-            raise ValueError(f"Moments of a study have shape {tuple(shape)}.")
+        moments = tensors[f"part{part}"]
+        if (moments.shape, moments.dtype) != (shape, torch.float32):
+            raise ValueError(f"Moments of a study are no float32 of shape {shape}.")
+        if not moments.isfinite().all():
+            raise ValueError("Moments of a study are not finite.")
         if not (isinstance(seconds, float | int) and 0 < seconds < np.inf):
             raise ValueError(f"A study lasts {seconds!r} s.")
 
@@ -245,7 +269,8 @@ def pack_identity(identity, references=True):
         for key in FITTED
         if hasattr(identity, key)
     }
-    return {"class": name, "params": identity.get_params(), "fitted": fitted}, {}
+    params = pack_params(identity.get_params())
+    return {"class": name, "params": params, "fitted": fitted}, {}
 
 
 def unpack_identity(header, tensors, device):
@@ -369,18 +394,3 @@ def unpack_studies(headers, tensors):
         unpack_study(header, split_tensors(f"study{i}", tensors))
         for i, header in enumerate(headers)
     )
-
-
-def join_tensors(prefix, tensors):
-    """Return tensors under names that begin with a prefix."""
-    return {f"{prefix}.{name}": value for name, value in tensors.items()}
-
-
-def split_tensors(prefix, tensors):
-    """Return the tensors whose names begin with a prefix, without it."""
-    start = f"{prefix}."
-    return {
-        name.removeprefix(start): value
-        for name, value in tensors.items()
-        if name.startswith(start)
-    }

@@ -6,8 +6,8 @@ from contextvars import ContextVar
 import numpy as np
 from mne.utils import logger, warn
 
-from ..subjects import describe, shorten_list
-from .labelled import pick_labelled
+from ..subjects import shorten_list
+from .labelled import find_unlabelled
 
 HIGH_RATE = 250.0  # Hz, above which a lower one is advised
 
@@ -34,11 +34,7 @@ def warn_unlabelled(recordings, channels):
     channels : Channels
         The table of them.
     """
-    missing = [
-        describe(index, recording)
-        for index, recording in enumerate(recordings)
-        if not len(pick_labelled(channels, index))
-    ]
+    missing = find_unlabelled(recordings, channels)
     if _TOLD.get() or not 0 < len(missing) < len(recordings):
         return
     warn(

@@ -142,6 +142,28 @@ def check_labelled(ch_names, name):
         )
 
 
+def find_unlabelled(recordings, channels):
+    """Name the recordings that have no channel with a region.
+
+    Parameters
+    ----------
+    recordings : list of mne.io.Raw | list of mne.Epochs
+        The recordings.
+    channels : Channels
+        The table of them.
+
+    Returns
+    -------
+    names : list of str
+        As messages name them.
+    """
+    return [
+        describe(index, recording)
+        for index, recording in enumerate(recordings)
+        if not len(pick_labelled(channels, index))
+    ]
+
+
 def check_all_labelled(recordings, channels):
     """Raise unless every recording has channels with a region.
 
@@ -152,11 +174,7 @@ def check_all_labelled(recordings, channels):
     channels : Channels
         The table of them.
     """
-    missing = [
-        describe(index, recording)
-        for index, recording in enumerate(recordings)
-        if not len(pick_labelled(channels, index))
-    ]
+    missing = find_unlabelled(recordings, channels)
     if missing:
         raise ValueError(
             f"No good channel of {shorten_list(missing)} has a region. Call "

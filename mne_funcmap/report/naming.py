@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from sklearn.base import clone
 
+from ..params import drop_params
 from ..subjects import hide_names
 
 FOLDERS = ("memory", "checkpoint_dir")  # parameters of models
@@ -49,7 +50,10 @@ def make_anonymous(findings):
         frame=_rename(findings.frame, numbers),
         reconstruction=found,
         probes={k: _rename(table, numbers) for k, table in findings.probes.items()},
-        models={name: _forget_place(model) for name, model in findings.models.items()},
+        models={
+            name: drop_params(clone(model), FOLDERS)
+            for name, model in findings.models.items()
+        },
     )
 
 
@@ -66,22 +70,20 @@ def _rename(frame, numbers):
     for name in frame.select_dtypes(exclude="number"):
         known = subjects if name == "subject" else sessions
         renamed[name] = [
-            known.get(value, hide_names(value)) if isinstance(value, str) else value
+            known.get(value, _hide(value, sessions))
+            if isinstance(value, str)
+            else value
             for value in frame[name]
         ]
     if "left_out" in frame.attrs:
         reasons = frame.attrs["left_out"].items()
-        renamed.attrs["left_out"] = {k: hide_names(text) for k, text in reasons}
+        renamed.attrs["left_out"] = {k: _hide(text, sessions) for k, text in reasons}
     return renamed
 
 
-def _forget_place(model):
-    """Return an unfitted model that says nothing of folders."""
-    folders = {
-        name: None
-        for name, value in model.get_params().items()
-        if name.rpartition("__")[2] in FOLDERS and value is not None
-    }
-    model = clone(model)
-    model.set_params(**folders)  # which returns nothing if it is frozen
-    return model
+def _hide(text, sessions):
+    """Return a message without names of recordings, with numbers of sessions."""
+    text = hide_names(text)
+    for name, number in sessions.items():
+        text = text.replace(repr(name), repr(number))
+    return text

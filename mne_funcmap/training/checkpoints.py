@@ -6,11 +6,12 @@ import json
 import pickle
 import platform
 import traceback
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from os import PathLike
 from pathlib import Path
+from signal import getsignal, valid_signals
 
 import joblib
 import numpy as np
@@ -19,12 +20,14 @@ from mne.utils import warn
 from skorch.callbacks import EarlyStopping, LRScheduler
 
 from .. import __version__
+from ..params import read_source
 from .parts import get_common_dir, is_part
 from .persistence import DAMAGE, OF_PLACE
 from .writing import write_whole
 
 CHECKPOINT_CONSTRAINT = {"checkpoint_dir": [str, PathLike, None]}
 INTERVAL = 10.0  # seconds between two checkpoints
+DIGEST_SIZE = 32  # bytes of a SHA-256, with which a file begins
 CHUNK = 4096  # rows that are read at a time
 STOPPING = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
 
@@ -55,12 +58,14 @@ def check_resumable(estimator):
     Parameters
     ----------
     estimator : estimator
-        With ``checkpoint_dir`` and ``random_state``.
+        With ``checkpoint_dir`` and ``random_state``; perhaps the identity of another,
+        whose folder it then shares.
     """
-    if estimator.checkpoint_dir is not None and estimator.random_state is None:
+    is_kept = (estimator.checkpoint_dir, get_common_dir()) != (None, None)
+    if is_kept and estimator.random_state is None:
         raise ValueError(
-            "checkpoint_dir needs a random_state: with None, a training that goes on "
-            "would be another one. Set random_state to a number."
+            "checkpoint_dir needs a random_state, also of an identity: with None, a "
+            "training that goes on would be another one. Set random_state to a number."
         )
 
 
@@ -131,8 +136,10 @@ def _digest(values):
     if isinstance(values, list | tuple | Iterator):
         return [_digest(one) for one in values]
     if inspect.isclass(values) or inspect.isfunction(values):
-        # one of the user's may change from one day to the next
-        return [values.__module__, values.__qualname__, inspect.getsource(values)]
+        if "<" in values.__qualname__:
+            # what it takes from the function around it does not show in its source
+            raise TypeError(f"{values.__qualname__} is defined inside of something")
+        return read_source(values)
     if not getattr(values, "shape", ()):
         return values
     chunks = range(0, len(values), CHUNK)
@@ -156,7 +163,9 @@ def write_checkpoint(path, net, iterator, *, is_done):
     file = io.BytesIO()
     try:
         torch.save(_read_state(net, iterator) | {"is_done": is_done}, file)
-        write_whole(path, file.getvalue(), "The checkpoint")
+        data = file.getvalue()
+        # torch does not notice bits that change on a disk
+        write_whole(path, sha256(data).digest() + data, "The checkpoint")
     except (OSError, TypeError, AttributeError, pickle.PicklingError) as error:
         warn(f"The training goes on without a new checkpoint: {error}")
 
@@ -205,8 +214,11 @@ def read_checkpoint(path):
     if not Path(path).is_file():
         return None
     try:
-        with warnings.catch_warnings(action="ignore"):  # of torch, on foreign files
-            state = torch.load(path, map_location="cpu", weights_only=True)
+        found = Path(path).read_bytes()
+        digest, data = found[:DIGEST_SIZE], found[DIGEST_SIZE:]
+        if digest != sha256(data).digest():
+            raise ValueError("its content is not that which was written")
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         state["history"] = json.loads(state["history"])
         state["draws"] = json.loads(state["draws"])
     except (*DAMAGE, OSError, EOFError, pickle.UnpicklingError) as error:
@@ -246,18 +258,26 @@ def load_best_weights(net, n_epochs):
     net : TrainingNet
         The net.
     n_epochs : int
-        How many epochs were whole.
+        How many epochs were whole, one at least.
+
+    Returns
+    -------
+    n_epochs : int
+        The same, or one more, if that was cut off after it was judged the best.
     """
     for _, callback in net.callbacks_:
-        if isinstance(callback, EarlyStopping) and callback.load_best:
-            if callback.best_epoch_ <= n_epochs:
-                net.module_.load_state_dict(callback.best_model_weights_)
-            return
+        if isinstance(callback, EarlyStopping) and callback.best_model_weights_:
+            net.module_.load_state_dict(callback.best_model_weights_)
+            return max(n_epochs, callback.best_epoch_)
     net.module_.load_state_dict(net.whole_weights_)
+    return n_epochs
 
 
 def is_deliberate(interrupt):
     """Tell the KeyboardInterrupt of a callback, which ends a training, from Ctrl-C.
+
+    A handler of a signal may be written in Python, such as for the SIGTERM by which a
+    cluster ends a job; what it raises is as Ctrl-C.
 
     Parameters
     ----------
@@ -267,8 +287,12 @@ def is_deliberate(interrupt):
     Returns
     -------
     is_deliberate : bool
-        Whether the line that it comes from raises it.
+        Whether the line that it comes from raises it, in no handler of a signal.
     """
+    handlers = [getattr(getsignal(one), "__code__", None) for one in valid_signals()]
+    frames = traceback.walk_tb(interrupt.__traceback__)
+    if any(frame.f_code in handlers for frame, _ in frames):
+        return False
     last = traceback.extract_tb(interrupt.__traceback__)[-1]
     return (last.line or "").startswith("raise")
 

@@ -199,14 +199,15 @@ class TrainingNet(NeuralNet):
     def _drop_parts_of_epochs(self):
         """Leave whole epochs, after a training that was ended in the middle of one."""
         if self.interrupted_:
-            del self.history[self._n_whole :]
+            n_whole = self._n_whole
+            if n_whole:
+                n_whole = checkpoints.load_best_weights(self, n_whole)
+            del self.history[n_whole:]
         elif self.history and "train_loss" not in self.history[-1]:
             self.history.pop()  # a callback has ended the training
         if not self.history:
             told = "The training was interrupted in its first epoch."
             raise KeyboardInterrupt(told)
-        if self.interrupted_:
-            checkpoints.load_best_weights(self, self._n_whole)
 
     def _resume(self):
         """Begin where a checkpoint ends, if there is one."""

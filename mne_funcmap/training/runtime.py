@@ -9,7 +9,7 @@ from skorch import NeuralNet
 from torch import nn
 
 from ..progress import track
-from .persistence import check_weights
+from .checks import check_weights
 from .processes import agree, find_device
 
 CHUNK = 4096  # rows that are averaged at a time

@@ -1,3 +1,4 @@
+import inspect
 import os
 import signal
 from pathlib import Path
@@ -123,6 +124,15 @@ def test_what_changes_no_result_trains_nothing(folder):
         for verbose in (None, True, False)
     ]
     assert numbers == [4, 0, 0] * 2
+
+
+def test_a_class_that_changed_is_trained_again(folder, monkeypatch):
+    X = make_recordings()
+    assert count_fits(X, folder) == 4
+    source = inspect.getsource(Counting)
+    monkeypatch.setattr(inspect, "getsource", lambda value: f"{source}    more = 1")
+    assert count_fits(X, folder) == 4
+    assert count_fits(X, folder) == 0
 
 
 def test_frozen_models_are_told_apart(folder):
@@ -432,6 +442,12 @@ def test_splits_can_be_given():
     scores = cross_val_reconstruct({"counting": Counting()}, X, cv=given, seconds=1.0)
     assert scores["recording"].unique().tolist() == [2, 3, 0, 1]
     assert len(split_recordings(X, [0, 1, 1, 2], LeaveOneGroupOut())) == 3
+
+
+@pytest.mark.parametrize("cv", [[], [([0, 1], [])], [([0], [1]), ([], [0])]])
+def test_empty_folds_are_refused(cv):
+    with pytest.raises(ValueError, match="expected one fold at least"):
+        split_recordings(make_recordings(2), cv=cv)
 
 
 def test_splits_refuse():

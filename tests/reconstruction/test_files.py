@@ -257,6 +257,12 @@ def test_odd_parameter(X, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_odd_parameter_of_the_identity(X, tmp_path):
+    rec = make_rec(RegionIdentity(picks=np.array(["seeg"]))).fit(X[:2])
+    with pytest.raises(ValueError, match="parameter picks=.* cannot be written"):
+        rec.save(tmp_path / "model")
+
+
 def test_unfitted(tmp_path):
     with pytest.raises(NotFittedError):
         make_rec().save(tmp_path / "model")
@@ -265,11 +271,13 @@ def test_unfitted(tmp_path):
 # What cannot be read
 
 
-def rewrite(path, *, drop=None, **changes):
-    """Change the header of a model file, or leave out a tensor."""
+def rewrite(path, *, drop=None, change=None, **changes):
+    """Change the header of a model file, or leave out or change a tensor."""
     with safe_open(path, framework="pt") as file:
         header = json.loads(file.metadata()["mne_funcmap"])
         tensors = {name: file.get_tensor(name) for name in file.keys() if name != drop}  # noqa: SIM118
+    if change is not None:
+        tensors[change[0]] = change[1](tensors[change[0]])
     header = {k: v for k, v in (header | changes).items() if v is not None}
     header["sha256"] = compute_digest(header, tensors)
     save_file(tensors, path, {"mne_funcmap": json.dumps(header)})
@@ -331,6 +339,12 @@ def test_newer_format(saved):
         {"params": {"architecture": "x"}},
         {"sfreq_": float("nan")},
         {"networks": {"n_epochs": 1, "valid_r": {}, "residual_net": 5}},
+        {"networks": {"n_epochs": "many"}},
+        {"networks": {"n_epochs": 1, "valid_r": {"linear": "good"}}},
+        {"networks": {"n_epochs": 1, "valid_r": "good"}},
+        {"training": {"n_seconds_": "many"}},
+        {"training": {"n_seconds_": None}},
+        {"sfreq_": 10**400},
     ],
     ids=str,
 )
@@ -343,4 +357,41 @@ def test_damaged_file(saved, changes):
     with pytest.raises(
         ValueError, match="(?s)model file .* is damaged.*Expected a file"
     ):
+        MaskedRegionReconstructor.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("part0", lambda moments: moments.double()),
+        ("part0", lambda moments: moments[:, :1, :, :1].contiguous()),
+        ("part0", lambda moments: moments / 0),
+        ("identity", lambda identity: identity.double()),
+        ("scale", torch.zeros_like),
+        ("scale", lambda scale: -scale),
+    ],
+)
+def test_damaged_tensor_of_a_study(fitted, X, tmp_path, name, change):
+    fitted.adapt(X[3:]).save(tmp_path / "model", adapted=True)
+    rewrite(tmp_path / "model", change=(f"study0.{name}", change))
+    with pytest.raises(ValueError, match="(?s)model file .* is damaged.*[Ss]tud"):
+        MaskedRegionReconstructor.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"region": "ABC"}, {"region": [1, 2, 3]}, {"subject": None}, {"subject": 3}],
+    ids=str,
+)
+def test_damaged_names_of_a_study(fitted, X, tmp_path, changes):
+    fitted.adapt(X[3:]).save(tmp_path / "model", adapted=True)
+    study = mf.read_model_info(tmp_path / "model")["studies"][0]
+    rewrite(tmp_path / "model", studies=[study | changes])
+    with pytest.raises(ValueError, match="model file .* is damaged.* study"):
+        MaskedRegionReconstructor.load(tmp_path / "model")
+
+
+def test_damaged_identity_of_a_region(saved):
+    rewrite(saved, change=("region.1", torch.Tensor.bool))
+    with pytest.raises(ValueError, match="is damaged.*An identity is not finite"):
         MaskedRegionReconstructor.load(saved)

@@ -5,6 +5,7 @@ import mne
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GroupKFold
 
 import mne_funcmap as mf
@@ -142,10 +143,32 @@ def test_what_others_are_told_has_no_names(findings):
     assert told.recordings["session"].tolist() == ["session 1"] * 5
 
 
+def test_places_of_nested_models_are_not_told(findings):
+    emb = mf.FunctionalEmbedder(memory="/data/anna", checkpoint_dir="/data/anna")
+    models = {
+        "frozen": mf.MaskedRegionReconstructor(FrozenEstimator(emb)),
+        "union": mf.MaskedRegionReconstructor(mf.IdentityUnion([emb, "region"])),
+    }
+    told = make_anonymous(replace(findings, models=models))
+    assert "anna" not in repr(told.models)
+    assert "anna" in repr(models)
+
+
+def test_sessions_in_messages_have_numbers(findings):
+    recordings = findings.recordings.assign(session="ses-20170710")
+    text = "All recordings are of the session 'ses-20170710': give others."
+    probes = {"sessions": pd.DataFrame({"no answer": [text]})}
+    told = make_anonymous(replace(findings, recordings=recordings, probes=probes))
+    found = told.probes["sessions"].loc[0, "no answer"]
+    assert found == "All recordings are of the session 'session 1': give others."
+
+
 def test_messages_without_names():
     name = "recording 2 (subject \"o'hara\", file '/data/o-hara/x_raw.fif')"
     text = f"{name}: flat. Use other channels (such as 'A1')."
     assert hide_names(text) == "recording 2: flat. Use other channels (such as 'A1')."
+    both = 'o\'hara "x"'
+    assert hide_names(f"recording 2 (subject {both!r}): flat") == "recording 2: flat"
 
 
 def test_images_have_alternative_texts(findings, page):

@@ -1,11 +1,13 @@
 """What a training that was killed, or interrupted, leaves."""
 
 import inspect
+import io
 import os
 import pickle
 import signal
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 
@@ -17,7 +19,7 @@ from sklearn.model_selection import GroupKFold
 from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
 
 import mne_funcmap as mf
-from mne_funcmap.embedding.training import BalancedBatches
+from mne_funcmap.embedding.training import BalancedBatches, ReadOutScore
 from mne_funcmap.reconstruction import networks
 from mne_funcmap.training import checkpoints
 from mne_funcmap.training.parts import as_part
@@ -72,7 +74,9 @@ def fit_reconstructor(X, callbacks=None, identity="region", **params):
 
 
 def read_state(net):
-    return {name: value.numpy() for name, value in net.module_.state_dict().items()}
+    return {
+        name: value.numpy().copy() for name, value in net.module_.state_dict().items()
+    }
 
 
 def check_same(found, expected):
@@ -168,16 +172,42 @@ def test_a_class_that_changed_begins_anew(tmp_path, monkeypatch):
         checkpoints.open_checkpoints(tmp_path, {"net_params": {"lock": Lock()}})
 
 
+def make_loss(factor):
+    class Loss(torch.nn.Module):
+        def forward(self, embeddings, labels):
+            return factor * embeddings.square().sum()
+
+    return Loss
+
+
+@pytest.mark.parametrize("value", [make_loss(1.0), lambda: None])
+def test_what_is_made_in_a_function_is_refused(tmp_path, value):
+    """Two of one source may compute other things."""
+    with pytest.raises(ValueError, match="at its top level .*<l"):
+        checkpoints.open_checkpoints(tmp_path, {"net_params": {"criterion": value}})
+
+
 def test_numbers_of_numpy_can_be_read_again(tmp_path, whole):
     params = {"lr": np.float64(3e-3), "checkpoint_dir": tmp_path}
     fit_segments(**params)
     check_same(fit_segments([], **params).net_, whole.net_)
 
 
-def test_a_damaged_checkpoint_is_not_used(tmp_path, whole):
+def cut_off(file):
+    file.write_bytes(file.read_bytes()[:1000])
+
+
+def change_bit(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3] ^= 16
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut_off, change_bit])
+def test_a_damaged_checkpoint_is_not_used(tmp_path, whole, damage):
     fit_segments(checkpoint_dir=tmp_path)
     for file in tmp_path.iterdir():
-        file.write_bytes(file.read_bytes()[:1000])
+        damage(file)
     with pytest.warns(RuntimeWarning, match="checkpoint .* is damaged, and not used"):
         check_same(fit_segments(checkpoint_dir=tmp_path).net_, whole.net_)
 
@@ -189,12 +219,12 @@ class Evil:
 
 def test_nothing_in_a_checkpoint_is_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "file.pt").write_bytes(pickle.dumps(Evil()))
-    with pytest.warns(RuntimeWarning, match="damaged"):
-        assert checkpoints.read_checkpoint(tmp_path / "file.pt") is None
-    torch.save({"history": Evil()}, tmp_path / "file.pt")
-    with pytest.warns(RuntimeWarning, match="damaged"):
-        assert checkpoints.read_checkpoint(tmp_path / "file.pt") is None
+    saved = io.BytesIO()
+    torch.save({"history": Evil()}, saved)
+    for data in (pickle.dumps(Evil(), protocol=2), saved.getvalue()):
+        (tmp_path / "file.pt").write_bytes(sha256(data).digest() + data)
+        with pytest.warns(RuntimeWarning, match="damaged"):
+            assert checkpoints.read_checkpoint(tmp_path / "file.pt") is None
     assert not Path("evil").exists()
 
 
@@ -222,6 +252,9 @@ def test_a_seed_is_needed(tmp_path, X):
         fit_segments(checkpoint_dir=tmp_path, random_state=None)
     with pytest.raises(ValueError, match="checkpoint_dir needs a random_state"):
         fit_reconstructor(X, checkpoint_dir=tmp_path, random_state=None)
+    identity = mf.FunctionalEmbedder(4, duration=2.0, random_state=None)
+    with pytest.raises(ValueError, match="also of an identity"):
+        fit_reconstructor(X, identity=identity, checkpoint_dir=tmp_path)
 
 
 @pytest.mark.parametrize("architecture", ["mixed", "transformer"])
@@ -318,6 +351,29 @@ class InBatch(At):
             self.act()
 
 
+def test_ctrl_c_after_an_epoch_is_judged_tells_of_its_weights(monkeypatch):
+    """The better epoch is whole, though callbacks that come later had no turn."""
+
+    def rise(self, net, **kwargs):
+        net.history.record("valid_balanced_accuracy", len(net.history) / 10)
+
+    monkeypatch.setattr(ReadOutScore, "on_epoch_end", rise)
+    weights = []
+
+    def remember(net, **kwargs):
+        weights.append(read_state(net))
+        if len(weights) == 3:
+            interrupt()
+
+    callback = Callback()
+    callback.on_epoch_end = remember
+    with pytest.warns(RuntimeWarning, match="interrupted"):
+        found = fit_segments([("at", callback)], max_epochs=5)
+    assert (found.n_epochs_, found.valid_score_) == (3, 0.3)
+    for name, values in read_state(found.net_).items():
+        assert_array_equal(values, weights[2][name])
+
+
 @pytest.mark.parametrize("epoch", [2, 3])
 def test_ctrl_c_in_an_epoch_keeps_the_best_before(epoch):
     callback = InBatch(epoch, interrupt)
@@ -349,6 +405,23 @@ def test_callbacks_may_end_a_training():
     stop = EarlyStopping("train_loss", patience=1, threshold=10.0)
     found = fit_segments([("stop", stop)])
     assert not found.interrupted_
+    assert len(found.search_history_) == 2
+
+
+def raise_interrupt(number, frame):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_handler_in_python_is_as_ctrl_c(number):
+    """Such as one that ends the job of a cluster in good order."""
+    before = signal.signal(number, raise_interrupt)
+    try:
+        with pytest.warns(RuntimeWarning, match="interrupted"):
+            found = fit_segments([("at", At(3, lambda: signal.raise_signal(number)))])
+    finally:
+        signal.signal(number, before)
+    assert found.interrupted_
     assert len(found.search_history_) == 2
 
 

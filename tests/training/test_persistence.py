@@ -20,9 +20,9 @@ import mne_funcmap as mf
 from mne_funcmap.nets.embedding import Embedding
 from mne_funcmap.nets.encoders import ENCODERS
 from mne_funcmap.training import writing
+from mne_funcmap.training.checks import check_weights
 from mne_funcmap.training.persistence import (
     FORMAT_VERSION,
-    check_weights,
     compute_digest,
     load_model,
     save_model,
@@ -253,6 +253,9 @@ def test_a_file_cannot_say_where_to_write(saved, tmp_path):
         {"params": {"n_components": 4, "positives": "x"}},
         {"regions": 3},
         {"training": [1]},
+        {"training": {"valid_score_": "good"}},
+        {"training": {"n_seconds_": None}},
+        {"sfreq": 10**400},
         {"n_labels": 10**9},
         {"params": {"n_components": 10**5}},
         {"params": {"n_components": 4, "net_params": {"module__context": True}}},
