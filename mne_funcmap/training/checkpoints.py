@@ -8,6 +8,7 @@ import platform
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from os import PathLike
 from pathlib import Path
@@ -20,7 +21,7 @@ from mne.utils import warn
 from skorch.callbacks import EarlyStopping, LRScheduler
 
 from .. import __version__
-from ..params import read_source
+from ..params import list_sources, read_source
 from .parts import get_common_dir, is_part
 from .persistence import DAMAGE, OF_PLACE
 from .writing import write_whole
@@ -140,8 +141,10 @@ def _digest(values):
             # what it takes from the function around it does not show in its source
             raise TypeError(f"{values.__qualname__} is defined inside of something")
         return read_source(values)
+    if isinstance(values, partial):
+        return _digest([values.func, values.args, values.keywords])
     if not getattr(values, "shape", ()):
-        return values
+        return [values, list_sources(type(values))]
     chunks = range(0, len(values), CHUNK)
     return [joblib.hash(np.asarray(values[at : at + CHUNK])) for at in chunks]
 

@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
@@ -161,12 +162,13 @@ def test_other_subjects_begin_anew(tmp_path, X):
     assert len(list(tmp_path.iterdir())) == 2 * n_files
 
 
-def test_a_class_that_changed_begins_anew(tmp_path, monkeypatch):
+@pytest.mark.parametrize("value", [At, At(1, None), partial(At, epoch=1)])
+def test_a_class_that_changed_begins_anew(tmp_path, monkeypatch, value):
     source = "class Net(torch.nn.Linear):\n    factor = {}\n"
     keys = []
     for factor in (1, 1, 2):
         monkeypatch.setattr(inspect, "getsource", lambda *a, f=factor: source.format(f))
-        keys.append(checkpoints.open_checkpoints(tmp_path, {"encoder": At}).key)
+        keys.append(checkpoints.open_checkpoints(tmp_path, {"encoder": value}).key)
     assert keys[0] == keys[1] != keys[2]
     with pytest.raises(ValueError, match="checkpoint_dir needs parameters"):
         checkpoints.open_checkpoints(tmp_path, {"net_params": {"lock": Lock()}})
@@ -292,9 +294,9 @@ def test_identities_go_on_too(tmp_path, X):
 KILLED = """
 import sys
 import torch
-sys.path.insert(0, {tests!r})
+sys.path.insert(0, {root!r})
 from mne_funcmap.training import checkpoints
-from training.test_checkpoints import At, die, fit_segments
+from {module} import At, die, fit_segments
 torch.set_num_threads(int(sys.argv[3]))
 checkpoints.INTERVAL = 0.0
 fit_segments([("at", At(int(sys.argv[2]), die))], checkpoint_dir=sys.argv[1])
@@ -308,7 +310,7 @@ def die():
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
 @pytest.mark.parametrize("epoch", [2, 5])
 def test_a_killed_process_goes_on(tmp_path, epoch, whole):
-    code = KILLED.format(tests=str(Path(__file__).parents[1]))
+    code = KILLED.format(root=str(Path(__file__).parents[2]), module=__name__)
     n_threads = torch.get_num_threads()
     call = [sys.executable, "-c", code, str(tmp_path), str(epoch), str(n_threads)]
     ended = subprocess.run(call, check=False, capture_output=True, text=True)
