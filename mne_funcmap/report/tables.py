@@ -121,11 +121,12 @@ def cluster_table(summary):
     table : pandas.DataFrame
         One row for each model with embeddings.
     """
-    if MEASURES[0] not in summary:
+    names = [measure.__name__ for measure in MEASURES]
+    if names[0] not in summary:
         return pd.DataFrame()
-    known = summary[summary[MEASURES[0]].notna()]
+    known = summary[summary[names[0]].notna()]
     table = {"model": known["model"]}
-    for name in MEASURES:
+    for name in names:
         title = name.replace("_", " ")
         table[title] = with_interval(known, name, f"{name}_low", f"{name}_high")
     return pd.DataFrame(table)

@@ -8,7 +8,7 @@ from sklearn.model_selection import GroupKFold
 
 import mne_funcmap as mf
 from mne_funcmap.baselines import UntrainedEmbedder
-from mne_funcmap.probes.connectivity import connect
+from mne_funcmap.probes.connectivity import connect, connect_recording
 from mne_funcmap.probes.distances import _draw_orders, probe_distances
 from mne_funcmap.probes.mantel import correlate_pairs, draw_orders, mantel_test
 from mne_funcmap.probes.region_matrix import probe_region_matrix
@@ -175,6 +175,13 @@ def test_connectivity_has_no_unit(scale):
     windows = np.random.default_rng(0).standard_normal((2, 3, 500))
     expected = connect(windows, 100.0, (13.0, 30.0))
     np.testing.assert_allclose(connect(scale * windows, 100.0, (13.0, 30.0)), expected)
+
+
+def test_connectivity_needs_seconds_in_which_all_channels_are_usable():
+    raw = make_raw("1")
+    raw._data[2, ::300] = np.nan
+    with pytest.raises(ValueError, match="recording 0 .*has no 5 s.*ch2"):
+        connect_recording(raw, 0, np.arange(N_CHANNELS), BETA)
 
 
 def test_distances_are_plain_spearman(recordings):

@@ -260,6 +260,19 @@ def test_intervals_are_shortened():
     assert "low" in frame
 
 
+def test_clusters_are_those_of_models_with_embeddings(findings, page):
+    table = tables.cluster_table(findings.summary)
+    known = findings.summary.set_index("model").loc[table["model"]]
+    assert 0 < len(table) < len(findings.summary)
+    assert list(table)[1:] == ["silhouette", "davies bouldin", "calinski harabasz"]
+    first = known.iloc[0]
+    low, high = first["silhouette_low"], first["silhouette_high"]
+    expected = f"{first['silhouette']:.3f} [{low:.3f}, {high:.3f}]"
+    assert table["silhouette"].iloc[0] == expected
+    assert expected in read_text(page)
+    assert not len(tables.cluster_table(findings.summary[["model"]]))
+
+
 @pytest.mark.parametrize("name", [*PROBES])
 def test_probes_by_name(name, recordings, monkeypatch):
     monkeypatch.setattr(report_probes, "COMPARED", ("spectrum-lda",))
