@@ -3,6 +3,7 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from socket import socket
 
 import numpy as np
 import pytest
@@ -19,12 +20,19 @@ SCRIPT = Path(__file__).parent / "fits_together.py"
 def launch(folder):
     """Run the script in two processes, and return the numbers of each."""
     pytest.importorskip("accelerate")
+    with socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
     # without --multi_gpu, accelerate launches one process where there is no GPU
     command = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2"]
-    command += ["--main_process_port=0", SCRIPT, folder]
+    command += [f"--main_process_port={port}", SCRIPT, folder]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, *command], env=environment, capture_output=True, text=True
+        [sys.executable, *command],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return [dict(np.load(folder / f"{rank}.npz")) for rank in range(2)]
