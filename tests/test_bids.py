@@ -522,5 +522,7 @@ def test_table_of_electrodes_without_positions(tmp_path):
 def test_no_samples(tmp_path):
     path = write_recording(tmp_path, "01", suffix=".vhdr")
     path.copy().update(extension=".eeg").fpath.write_bytes(b"")
-    with pytest.raises(ValueError, match="Cannot read .*sub-01.*no samples"):
+    # MNE-BIDS before 0.20 stumbles over it
+    told = "Cannot read .*sub-01.*(no samples|out of bounds)"
+    with pytest.raises(ValueError, match=told):
         read_recordings_bids(tmp_path, region_column=None)

@@ -133,6 +133,8 @@ def plot_embedding(
     place = {"outside": own and n_dims == 3}
     place["borderaxespad"] = 2 if below or n_dims == 3 else 0  # for names of axes
     explain_colors(axes, color, palette, more, below=below, **place)
+    if n_dims == 3:
+        _place_ticks(axes.figure)
     write_numbers(axes, points, colors, palette)
     return finish([axes], show)
 
@@ -228,6 +230,15 @@ def _scatter(axes, points, shades, shapes, is_held_out):
             linewidths=np.where(rim, 1.0, 0.4),
             **depth,
         )
+
+
+def _place_ticks(figure):
+    """Draw axes in space once, so that a layout knows where their ticks are."""
+    # Matplotlib 3.11 knows it before
+    engine = figure.get_layout_engine()
+    figure.set_layout_engine("none")
+    figure.draw_without_rendering()
+    figure.set_layout_engine(engine or "none")
 
 
 def _draw_ellipse(axes, points, color):

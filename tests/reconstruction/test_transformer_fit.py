@@ -461,7 +461,7 @@ def test_collate(studies, windows):
     ]
     assert_array_equal(truth["windows"], np.stack([first[[0, 2]], second[[0, 3]]]))
     expected = np.zeros((2, 4, 10))
-    expected[0, 1], expected[1, 1:3] = first[1], second[1:3]
+    expected[0, 1], expected[1, 1:3] = first[1].numpy(), second[1:3].numpy()
     assert_array_equal(given["windows"], expected)
     assert_array_equal(given["identity"][0, :3], studies[0].identity)
     assert_array_equal(given["identity"][1], studies[1].identity)
