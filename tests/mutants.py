@@ -142,6 +142,18 @@ MUTANTS = [
         [
             ("best = max(baselines", "best = min(baselines"),
             ("np.arange(len(order), 0, -1)", "len(order)"),
+            ("(n - 1) * without", "n * without"),
+            ("2 * TAIL / max(2, n_baselines)", "TAIL"),
+            ("n_subjects < MIN_SUBJECTS", "n_subjects < 5"),
+            ("ddof=1) / np.sqrt", "ddof=0) / np.sqrt"),
+            ("- np.square(shift)", "- 0 * np.square(shift)"),
+            ("np.where(n_known < n_resamples, [lower, upper], reach)", "reach"),
+            ("quantiles + skewness", "quantiles - skewness"),
+            ("(1 + 2 * quantiles**2) / 6", "quantiles**2 / 6"),
+            ("found * max(2, n_baselines) / 2", "found"),
+            ("if is_below", "if not is_below"),
+            ("np.round(scores - baseline, 12)", "scores - baseline"),
+            ("smaller = min(above.sum(), below.sum())", "smaller = above.sum()"),
         ],
     ),
     (

@@ -205,8 +205,7 @@ def describe(
        Mathematical Statistics 29 (1958).
     .. [2] Hall, "Theoretical comparison of bootstrap confidence intervals", Annals of
        Statistics 16 (1988).
-    .. [3] Hall, "On the removal of skewness by transformation", Journal of the Royal
-       Statistical Society B 54 (1992).
+    .. [3] Hall, "Inverting an Edgeworth expansion", Annals of Statistics 11 (1983).
     """
     rng = check_random_state(random_state)
     score, others = scores[:, 0], scores[:, 1:]
@@ -262,15 +261,12 @@ def _reach(values, tails, n_resamples, rng):
 
 
 def _correct_skewness(quantiles, values):
-    """Correct quantiles of Student's t for the skewness of values (Hall 1992)."""
+    """Correct quantiles of Student's t for the skewness of values (Hall 1983)."""
     centred = values - values.mean(axis=1, keepdims=True)
     variance = np.square(centred).mean(axis=1)
     scale = np.sqrt(len(values[0])) * np.where(variance > 0, variance, 1) ** 1.5
     skewness = (centred**3).mean(axis=1) / scale
-    skewness = np.where(np.abs(skewness) < ROUNDING, ROUNDING, skewness)
-    # the ends mirror the quantiles of the mean that is standardized
-    inside = 1 - skewness * (quantiles + skewness / 6)
-    return 3 / skewness * (1 - np.cbrt(inside))
+    return quantiles + skewness * (1 + 2 * quantiles**2) / 6
 
 
 def _standardize(values, draws, error):

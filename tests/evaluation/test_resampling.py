@@ -3,7 +3,7 @@ from itertools import product
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.stats import rankdata, sem, wilcoxon
+from scipy.stats import binomtest, rankdata, sem, wilcoxon
 from scipy.stats import t as student
 
 from mne_funcmap.evaluation.resampling import (
@@ -104,6 +104,15 @@ def test_one_other_score_leaves_a_finite_interval():
         assert 0.9 < low < 1 - 0.1 / n_subjects < high < 1.01
 
 
+@pytest.mark.parametrize(("n_right", "n_subjects"), [(22, 24), (23, 24), (47, 50)])
+def test_counts_near_a_ceiling_have_about_the_exact_interval(n_right, n_subjects):
+    """Some draws are of equal scores, and have no standard error."""
+    scores = np.arange(n_subjects) < n_right
+    exact = binomtest(n_right, n_subjects).proportion_ci()
+    found = find_ends(scores.astype(float), bounds=(0, 1))[:, 0]
+    assert_allclose(found, exact, atol=0.025)
+
+
 def test_without_scores_there_is_no_interval():
     scores = np.vstack([np.full(4, np.nan), [1, 1, 1, 1]])
     found = describe(scores, "score", "low", "high", **DRAWN)
@@ -191,6 +200,16 @@ def test_p_values_count_all_signs(n_subjects):
     sums, found = signs @ ranks, np.sign(difference) @ ranks
     expected = np.mean(np.abs(sums) >= np.abs(found) - 1e-9)
     assert_allclose(compare_subjects(difference[None], np.zeros(n_subjects)), expected)
+
+
+@pytest.mark.parametrize(("n_baselines", "factor"), [(1, 1), (2, 1), (3, 1.5), (6, 3)])
+def test_p_of_who_is_below_the_best_of_many_is_larger(n_baselines, factor):
+    better = np.random.default_rng(0).normal(0.6, 1, 20)
+    plain = wilcoxon(better).pvalue
+    assert plain * factor < 1
+    scores = np.array([better, -better, np.zeros(20)])
+    found = compare_subjects(scores, np.zeros(20), n_baselines=n_baselines)
+    assert_allclose(found, [plain, plain * factor, np.nan])
 
 
 @pytest.mark.parametrize("n_subjects", [5, 10, 20])
