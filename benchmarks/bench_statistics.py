@@ -72,6 +72,12 @@ def draw_scores():
             0.95,
             unit,
         ),
+        "k of 2, mean 1.8": (lambda rng, n: rng.binomial(2, 0.9, n) / 2, 0.9, unit),
+        "right or wrong, 0.9": (
+            lambda rng, n: rng.binomial(1, 0.9, n) * 1.0,
+            0.9,
+            unit,
+        ),
         "t, 3 df": (lambda rng, n: 0.1 * rng.standard_t(3, n), 0.0, free),
     }
 

@@ -191,7 +191,8 @@ def describe(
     subjects. From ten subjects on, the ends are those of a t bootstrap [2]_ of the
     pseudo-values: every draw is standardized by its own standard error. Draws of equal
     values have none and are left out; where there are some, as of counts near a
-    ceiling, an end is no nearer than that of a t interval corrected for skewness [3]_.
+    ceiling, an end is no nearer than that of a t interval corrected for skewness and
+    kurtosis [3]_.
     Fewer subjects have the t interval.
 
     Percentiles of draws are too narrow for few subjects, and so are those of the
@@ -205,7 +206,8 @@ def describe(
        Mathematical Statistics 29 (1958).
     .. [2] Hall, "Theoretical comparison of bootstrap confidence intervals", Annals of
        Statistics 16 (1988).
-    .. [3] Hall, "Inverting an Edgeworth expansion", Annals of Statistics 11 (1983).
+    .. [3] Hall, "The Bootstrap and Edgeworth Expansion", Springer (1992), the Cornish-
+       Fisher expansion of the studentized mean to second order.
     """
     rng = check_random_state(random_state)
     score, others = scores[:, 0], scores[:, 1:]
@@ -255,18 +257,23 @@ def _reach(values, tails, n_resamples, rng):
     places = np.stack([n_known - 1 - below, above]).clip(0)
     reach = -np.take_along_axis(ratios, places, axis=0)
     # draws of equal values tell nothing of the spread, and others may miss a long tail
-    skewed = _correct_skewness(plain, values)
-    lower, upper = np.fmin(reach[0], skewed[0]), np.fmax(reach[1], skewed[1])
+    least = _correct_shape(plain, values)
+    lower, upper = np.fmin(reach[0], least[0]), np.fmax(reach[1], least[1])
     return np.where(n_known < n_resamples, [lower, upper], reach) * error
 
 
-def _correct_skewness(quantiles, values):
-    """Correct quantiles of Student's t for the skewness of values (Hall 1983)."""
+def _correct_shape(quantiles, values):
+    """Correct quantiles of Student's t for skewness and kurtosis (Hall 1992)."""
+    n_subjects = values.shape[1]
     centred = values - values.mean(axis=1, keepdims=True)
-    variance = np.square(centred).mean(axis=1)
-    scale = np.sqrt(len(values[0])) * np.where(variance > 0, variance, 1) ** 1.5
-    skewness = (centred**3).mean(axis=1) / scale
-    return quantiles + skewness * (1 + 2 * quantiles**2) / 6
+    spread = np.sqrt(np.square(centred).mean(axis=1, keepdims=True))
+    centred /= np.where(spread > 0, spread, 1)
+    skewness = (centred**3).mean(axis=1)
+    excess = (centred**4).mean(axis=1) - 3
+    square = quantiles**2
+    first = skewness * (1 + 2 * square) / 6
+    second = 5 * skewness**2 * (4 * square - 1) / 72 - excess * (square - 3) / 12
+    return quantiles + first / np.sqrt(n_subjects) + quantiles * second / n_subjects
 
 
 def _standardize(values, draws, error):

