@@ -217,6 +217,24 @@ def test_bipolar_reference(recording):
     assert_allclose(new["ch_pos"]["LB1-LB2"], middle, rtol=1e-6)
 
 
+def test_bipolar_reference_of_an_array_in_a_file(tmp_path):
+    raw = make_raw()
+    (expected,) = RecordingPreprocessor(reference="bipolar").transform([raw])
+    np.save(tmp_path / "data.npy", raw._data)
+    before = (tmp_path / "data.npy").read_bytes()
+    raw._data = np.load(tmp_path / "data.npy", mmap_mode="r+")
+    (found,) = RecordingPreprocessor(reference="bipolar").transform([raw])
+    assert_array_equal(found.get_data(), expected.get_data())
+    assert (tmp_path / "data.npy").read_bytes() == before
+
+
+def test_huge_numbers_are_kept_as_the_largest(tmp_path):
+    raw = make_raw()
+    raw._data[6, 100] = 1e300  # of a bad channel
+    (kept,) = RecordingPreprocessor(memory=tmp_path).transform([raw])
+    assert kept.get_data()[6, 100] == pytest.approx(np.finfo(np.float32).max)
+
+
 def test_bipolar_pairs_by_number_and_within_a_type():
     raw = make_raw().drop_channels(["LA3", "LA5", "LB3"])
     raw.rename_channels({"LA1": "LA10", "LA2": "LA9"})

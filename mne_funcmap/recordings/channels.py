@@ -158,8 +158,9 @@ def load_copy(recording):
     """
     with mne.utils.use_log_level("ERROR"), reading(recording):
         copy = recording.copy().load_data()
-    # users may have put integers there, or single precision, which MNE does not filter
-    copy._data = np.require(copy._data, float, "W")
+    # users may have put integers there, or single precision, which MNE does not filter,
+    # or an array in a file, to which MNE would append channels
+    copy._data = np.require(np.asarray(copy._data), float, "W")
     return copy
 
 
