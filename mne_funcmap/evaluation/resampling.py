@@ -198,7 +198,9 @@ def describe(
     Percentiles of draws are too narrow for few subjects, and so are those of the
     bias-corrected and accelerated bootstrap. An end beyond the bounds is put on them,
     where it covers the same: the true score is not beyond. Subjects who all score the
-    same have an interval without a width.
+    same have an interval without a width; but if that is on a bound, as where all is
+    right, it ends where so many would still all be drawn from that bound in 2.5 % of
+    studies (Clopper and Pearson's, for right and wrong).
 
     References
     ----------
@@ -221,8 +223,20 @@ def describe(
         pseudo = n * score[rows, None] - (n - 1) * without
         ends[:, rows] = score[rows] + _reach(pseudo, tails, n_resamples, rng)
     if bounds is not None:
-        ends = ends.clip(*bounds)
+        ends = _bound(ends.clip(*bounds), bounds, n_subjects)
     return {name: score} | dict(zip((low, high), ends, strict=True))
+
+
+def _bound(ends, bounds, n_subjects):
+    """Widen intervals without a width at a bound to those of so many equal draws."""
+    # the least share of subjects at the bound of whom all would be drawn, others being
+    # at the other bound; exact if subjects are right or wrong
+    share = TAIL ** (1 / np.maximum(n_subjects, 1))
+    lowest, highest = bounds
+    low, high = ends
+    low = np.where(low == highest, lowest + (highest - lowest) * share, low)
+    high = np.where(high == lowest, highest - (highest - lowest) * share, high)
+    return np.stack([low, high])
 
 
 def _reach(values, tails, n_resamples, rng):

@@ -104,6 +104,16 @@ def test_one_other_score_leaves_a_finite_interval():
         assert 0.9 < low < 1 - 0.1 / n_subjects < high < 1.02
 
 
+@pytest.mark.parametrize("n_subjects", [2, 9, 10, 24])
+def test_where_all_is_right_or_wrong_intervals_are_exact(n_subjects):
+    for n_right in (0, n_subjects):
+        exact = binomtest(n_right, n_subjects).proportion_ci()
+        values = np.full(n_subjects, n_right / n_subjects)
+        assert_allclose(find_ends(values, bounds=(0, 1))[:, 0], exact)
+        ends = find_ends(2 * values - 1, bounds=(-1, 1))[:, 0]
+        assert_allclose(ends, 2 * np.array(exact) - 1)
+
+
 @pytest.mark.parametrize(("n_right", "n_subjects"), [(22, 24), (23, 24), (47, 50)])
 def test_counts_near_a_ceiling_have_about_the_exact_interval(n_right, n_subjects):
     """Some draws are of equal scores, and have no standard error."""
