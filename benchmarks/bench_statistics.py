@@ -51,7 +51,7 @@ LEVEL = 0.05 + 1e-9  # p values are fractions
 
 def draw_scores():
     """Return kinds of scores: how subjects are drawn, the true mean, and its bounds."""
-    unit, free = (0, 1), (-np.inf, np.inf)
+    unit, free = (0, 1), None
     return {
         "normal": (lambda rng, n: rng.normal(0.6, 0.1, n), 0.6, free),
         "beta(8, 2)": (lambda rng, n: rng.beta(8, 2, n), 0.8, unit),

@@ -150,7 +150,7 @@ MUTANTS = [
             ("np.where(n_known < n_resamples, [lower, upper], reach)", "reach"),
             ("quantiles + first", "quantiles - first"),
             ("TAIL ** (1 / np.maximum(n_subjects, 1))", "TAIL"),
-            ("np.where(high == lowest", "np.where(high == highest"),
+            ("np.where(high - lowest <", "np.where(high - highest <"),
             ("(1 + 2 * square) / 6", "square / 6"),
             ("quantiles * second", "0 * second"),
             ("found * max(2, n_baselines) / 2", "found"),

@@ -233,9 +233,10 @@ def _bound(ends, bounds, n_subjects):
     # at the other bound; exact if subjects are right or wrong
     share = TAIL ** (1 / np.maximum(n_subjects, 1))
     lowest, highest = bounds
+    reach = (highest - lowest) * share
     low, high = ends
-    low = np.where(low == highest, lowest + (highest - lowest) * share, low)
-    high = np.where(high == lowest, highest - (highest - lowest) * share, high)
+    low = np.where(highest - low < ROUNDING, lowest + reach, low)
+    high = np.where(high - lowest < ROUNDING, highest - reach, high)
     return np.stack([low, high])
 
 
