@@ -2,12 +2,12 @@
 
 import numpy as np
 from mne.utils import warn
-from scipy.stats import rankdata
+from scipy.stats import beta, norm, rankdata
 from scipy.stats import t as student
 from sklearn.utils import check_random_state
 
 TAIL = 0.025  # of draws, beyond each end of an interval of 95 %
-MIN_SUBJECTS = 10  # for draws; fewer have a t interval
+MIN_SUBJECTS = 10  # for draws
 ROUNDING = 1e-6  # standard errors, which are none
 
 
@@ -188,19 +188,24 @@ def describe(
     Leaving out subjects gives a pseudo-value of each, n times the score minus n - 1
     times that of the others, whose mean is close to the score and whose spread tells
     its standard error [1]_: of a mean over subjects, they are the values of the
-    subjects. From ten subjects on, the ends are those of a t bootstrap [2]_ of the
-    pseudo-values: every draw is standardized by its own standard error. Draws of equal
-    values have none and are left out; where there are some, as of counts near a
-    ceiling, an end is no nearer than that of a t interval corrected for skewness and
-    kurtosis [3]_.
-    Fewer subjects have the t interval.
+    subjects.
 
-    Percentiles of draws are too narrow for few subjects, and so are those of the
-    bias-corrected and accelerated bootstrap. An end beyond the bounds is put on them,
-    where it covers the same: the true score is not beyond. Subjects who all score the
-    same have an interval without a width; but if that is on a bound, as where all is
-    right, it ends where so many would still all be drawn from that bound in 2.5 % of
-    studies (Clopper and Pearson's, for right and wrong).
+    From ten subjects on, the ends are those of a t bootstrap [2]_ of the pseudo-values:
+    every draw is standardized by its own standard error. If half of the subjects or
+    more have the same value, as near a ceiling, draws tell too little. Scores with
+    bounds then have the ends of Clopper and Pearson for as many right and wrong answers
+    as have this standard error [3]_; others have ends no nearer than those of a t
+    interval that is corrected for skewness and kurtosis [4]_.
+
+    Of fewer subjects, scores with bounds have the ends for right and wrong answers,
+    with the uncertainty of the standard error [3]_, and others the t interval, which
+    near a bound is too narrow.
+
+    Subjects who all score the same have an interval without a width; but if that is on
+    a bound, as where all is right, each counts as one answer. Percentiles of draws are
+    too narrow for few subjects, and so are those of the bias-corrected and accelerated
+    bootstrap. An end beyond the bounds is put on them, where it covers the same: the
+    true score is not beyond.
 
     References
     ----------
@@ -208,7 +213,10 @@ def describe(
        Mathematical Statistics 29 (1958).
     .. [2] Hall, "Theoretical comparison of bootstrap confidence intervals", Annals of
        Statistics 16 (1988).
-    .. [3] Hall, "The Bootstrap and Edgeworth Expansion", Springer (1992), the Cornish-
+    .. [3] Korn and Graubard, "Confidence intervals for proportions with small expected
+       number of positive counts estimated from survey data", Survey Methodology 24
+       (1998).
+    .. [4] Hall, "The Bootstrap and Edgeworth Expansion", Springer (1992), the Cornish-
        Fisher expansion of the studentized mean to second order.
     """
     rng = check_random_state(random_state)
@@ -221,23 +229,40 @@ def describe(
         rows = np.flatnonzero(n_subjects == n)
         without = others[rows][counts[rows]].reshape(len(rows), n)
         pseudo = n * score[rows, None] - (n - 1) * without
-        ends[:, rows] = score[rows] + _reach(pseudo, tails, n_resamples, rng)
-    if bounds is not None:
-        ends = _bound(ends.clip(*bounds), bounds, n_subjects)
+        found = score[rows] + _reach(pseudo, tails, n_resamples, rng)
+        if bounds is not None:
+            is_coarse = (n < MIN_SUBJECTS) | _find_ties(pseudo)
+            binomial = _match_binomial(score[rows], pseudo, tails, bounds)
+            found = np.where(is_coarse, binomial, found).clip(*bounds)
+        ends[:, rows] = found
     return {name: score} | dict(zip((low, high), ends, strict=True))
 
 
-def _bound(ends, bounds, n_subjects):
-    """Widen intervals without a width at a bound to those of so many equal draws."""
-    # the least share of subjects at the bound of whom all would be drawn, others being
-    # at the other bound; exact if subjects are right or wrong
-    share = TAIL ** (1 / np.maximum(n_subjects, 1))
+def _find_ties(values):
+    """Tell whether half of the values, (n_scores, n_subjects), or more are the same."""
+    ordered = np.sort(values, axis=1)
+    n_others = values.shape[1] // 2
+    apart = ordered[:, -n_others - 1 :] - ordered[:, : n_others + 1]
+    return (apart <= ROUNDING * values.std(axis=1, keepdims=True)).any(axis=1)
+
+
+def _match_binomial(means, values, tails, bounds):
+    """Return the ends for right and wrong answers with the same standard error."""
+    n_subjects = values.shape[1]
     lowest, highest = bounds
-    reach = (highest - lowest) * share
-    low, high = ends
-    low = np.where(highest - low < ROUNDING, lowest + reach, low)
-    high = np.where(high - lowest < ROUNDING, highest - reach, high)
-    return np.stack([low, high])
+    share = ((means - lowest) / (highest - lowest)).clip(0, 1)
+    error = values.std(axis=1, ddof=1) / np.sqrt(n_subjects) / (highest - lowest)
+    number = share * (1 - share) / np.square(error.clip(ROUNDING))
+    if n_subjects < MIN_SUBJECTS:
+        number *= (norm.ppf(TAIL) / student.ppf(TAIL, n_subjects - 1)) ** 2
+    at_bound = np.minimum(share, 1 - share) < ROUNDING
+    share = np.where(at_bound, share.round(), share)
+    number = np.where(at_bound, n_subjects, number)
+    right, wrong = share * number, (1 - share) * number
+    low = np.where(right > 0, beta.ppf(tails[0], right, wrong + 1), 0.0)
+    high = np.where(wrong > 0, beta.ppf(1 - tails[1], right + 1, wrong), 1.0)
+    ends = np.where(at_bound | (error > ROUNDING), [low, high], share)
+    return lowest + (highest - lowest) * ends
 
 
 def _reach(values, tails, n_resamples, rng):
@@ -274,7 +299,7 @@ def _reach(values, tails, n_resamples, rng):
     # draws of equal values tell nothing of the spread, and others may miss a long tail
     least = _correct_shape(plain, values)
     lower, upper = np.fmin(reach[0], least[0]), np.fmax(reach[1], least[1])
-    return np.where(n_known < n_resamples, [lower, upper], reach) * error
+    return np.where(_find_ties(values), [lower, upper], reach) * error
 
 
 def _correct_shape(quantiles, values):

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import wilcoxon
+from scipy.stats import beta, wilcoxon
 from sklearn.base import BaseEstimator
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
@@ -248,11 +248,14 @@ def test_intervals_are_those_of_a_plain_loop():
         (["low", "high"], np.array([scores["a"], scores["b"]])[1]),
         (["diff_low", "diff_high"], np.subtract(scores["b"], scores["a"])),
     ):
-        # of eight subjects, by Student's t
         error = np.std(others) * np.sqrt(7)
+        # of eight subjects, by Student's t
         expected = score + np.array([-2.3646, 2.3646]) * error
         if name[0] == "low":
-            expected = expected.clip(0, 1)
+            # by the binomial distribution with the same standard error
+            n = score * (1 - score) / error**2 * (1.96 / 2.3646) ** 2
+            right, wrong = n * score, n * (1 - score)
+            expected = beta.ppf([0.025, 0.975], [right, right + 1], [wrong + 1, wrong])
         np.testing.assert_allclose(summary.loc[1, name].astype(float), expected, 1e-4)
 
 

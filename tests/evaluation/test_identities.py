@@ -3,6 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import beta
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
 
@@ -350,11 +351,14 @@ def test_means_are_over_channels(scores):
     assert summary["model"].tolist() == ["b", "a"]
     assert_allclose(summary["r"], [2.9 / 6, 1.45 / 6])
     assert_allclose(summary["nmse"], [1 - 0.45, 1.0])
-    # Student's t, of r without each subject, and no r is beyond 1
+    # of r without each subject; where -1 is none right, and 1 is all
     error = np.sqrt(2 / 3 * np.sum(np.square(np.subtract(WITHOUT, np.mean(WITHOUT)))))
-    low = (2.9 / 6 - T_OF_3 * error) / np.array([1, 2])
-    assert_allclose(summary["low"], np.maximum(low, -1), rtol=1e-4)
-    assert_allclose(summary["high"], [1, (2.9 / 6 + T_OF_3 * error) / 2], rtol=1e-4)
+    share = (1 + 2.9 / 6 / np.array([1, 2])) / 2
+    n = share * (1 - share) / (error / np.array([2, 4])) ** 2 * (1.96 / T_OF_3) ** 2
+    low = beta.ppf(0.025, n * share, n * (1 - share) + 1)
+    high = beta.ppf(0.975, n * share + 1, n * (1 - share))
+    assert_allclose(summary["low"], 2 * low - 1, rtol=1e-4)
+    assert_allclose(summary["high"], 2 * high - 1, rtol=1e-4)
 
 
 def test_measures_that_some_channels_lack(scores):
