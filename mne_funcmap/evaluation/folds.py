@@ -9,13 +9,15 @@ from numbers import Integral
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import sklearn
 import torch
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, check_cv
 
 from .. import __version__
-from ..params import drop_params, list_sources
+from ..code import hash_code
+from ..params import drop_params
 from ..progress import track
 from ..recordings.advice import told_before
 from ..recordings.channels import check_recordings
@@ -149,8 +151,9 @@ class Folds:
         if not self.keys:  # nothing is kept
             return []
         found = [self.keys[row] for row in rows]
-        known = [drop_params(clone(estimator), NEEDLESS), list_sources(estimator)]
-        return [__version__, torch.__version__, *found, *known]
+        known = drop_params(clone(estimator), NEEDLESS)
+        versions = [__version__, torch.__version__, sklearn.__version__]
+        return [*versions, *found, known, hash_code(known)]
 
 
 def _run(folds, features, signals, function, task):

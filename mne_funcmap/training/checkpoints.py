@@ -21,7 +21,7 @@ from mne.utils import warn
 from skorch.callbacks import EarlyStopping, LRScheduler
 
 from .. import __version__
-from ..params import list_sources, read_source
+from ..code import hash_code
 from .parts import get_common_dir, is_part
 from .persistence import DAMAGE, OF_PLACE
 from .writing import write_whole
@@ -140,11 +140,11 @@ def _digest(values):
         if "<" in values.__qualname__:
             # what it takes from the function around it does not show in its source
             raise TypeError(f"{values.__qualname__} is defined inside of something")
-        return read_source(values)
+        return hash_code(values)
     if isinstance(values, partial):
         return _digest([values.func, values.args, values.keywords])
     if not getattr(values, "shape", ()):
-        return [values, list_sources(type(values))]
+        return [values, hash_code(type(values))]
     chunks = range(0, len(values), CHUNK)
     return [joblib.hash(np.asarray(values[at : at + CHUNK])) for at in chunks]
 
