@@ -300,9 +300,7 @@ def _write(inst, path):
     """
     folder = path.parent
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # single precision has no larger number
-    largest = float(np.finfo(np.float32).max)
-    np.clip(inst._data, -largest, largest, out=inst._data)
+    np.clip(inst._data, -LARGEST, LARGEST, out=inst._data)
     with TemporaryDirectory(dir=folder.parent) as unfinished:
         place = Path(unfinished) / folder.name
         place.mkdir()

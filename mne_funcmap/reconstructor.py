@@ -47,7 +47,7 @@ from .reconstruction.region_summary import summarize_regions
 from .reconstruction.settings import Settings
 from .reconstruction.studies import OF_CHANNELS, group_studies
 from .reconstruction.virtual import add_channels, find_centres, name_virtual
-from .recordings.advice import advise_rate
+from .recordings.advice import advise_rate, told_before
 from .recordings.channels import find_subjects, list_channels
 from .recordings.keeping import features_kept_meanwhile, open_file
 from .recordings.labelled import list_labelled, pick_labelled
@@ -586,7 +586,8 @@ class MaskedRegionReconstructor(TransformerMixin, RegionReconstructor):
         groups = find_subjects(recordings)
         self._bank = FilterBank(self.sfreq_, self.n_times_)
         parts = as_part(self.checkpoint_dir or get_common_dir())
-        with features_kept_meanwhile(recordings, self.memory), parts:
+        kept = features_kept_meanwhile(recordings, self.memory)
+        with kept, parts, told_before():  # of the same recordings, to an identity
             studies, windows = self._study_training(recordings, channels, groups, seed)
         self.region_summary_ = summarize_regions(studies, self.regions_)
         task = Task(

@@ -228,11 +228,13 @@ def test_bipolar_reference_of_an_array_in_a_file(tmp_path):
     assert (tmp_path / "data.npy").read_bytes() == before
 
 
-def test_huge_numbers_are_kept_as_the_largest(tmp_path):
+@pytest.mark.parametrize("unit", [1.0, 1e-7])
+def test_huge_numbers_are_kept_as_the_largest(tmp_path, unit):
     raw = make_raw()
+    raw._cals[:] = unit  # in which files count
     raw._data[6, 100] = 1e300  # of a bad channel
     (kept,) = RecordingPreprocessor(memory=tmp_path).transform([raw])
-    assert kept.get_data()[6, 100] == pytest.approx(np.finfo(np.float32).max)
+    assert kept.get_data()[6, 100] == pytest.approx(1e18)
 
 
 def test_bipolar_pairs_by_number_and_within_a_type():

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..progress import log_level, tell
-from ..recordings.advice import warn_spellings, warn_unlabelled
+from ..recordings.advice import warn_regions
 from ..recordings.channels import list_channels
 from .clusters import measure_clusters
 from .default_models import list_baselines, make_embedders
@@ -176,8 +176,7 @@ def cross_val_regions(
         raise ValueError("There is no model to score: models is an empty dict.")
     folds = make_folds(X, y=y, groups=groups, cv=cv, memory=memory)
     channels = list_channels(folds.recordings, picks=picks, y=y)
-    warn_unlabelled(folds.recordings, channels)
-    warn_spellings(channels.region)
+    warn_regions(folds.recordings, channels)
     tasks = [
         (estimators[name], *split) for name in estimators for split in folds.splits
     ]
@@ -230,8 +229,9 @@ def summarize(
     -----
     Balanced accuracy is the mean over regions of the share of their channels that are
     predicted right, all folds pooled. The intervals are over subjects, who are
-    independent, not over channels: by a t bootstrap, and of fewer than ten subjects t
-    intervals; those of differences are paired. For the test, a subject's score is the
+    independent, not over channels: by a t bootstrap, and of fewer than ten subjects, or
+    where half score the same, by Korn and Graubard (1998); those of differences are
+    paired, by Student's t for fewer than ten. For the test, a subject's score is the
     share of its channels that are right, each weighted by one over the number of its
     region.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -223,8 +222,12 @@ def cross_val_reconstruct(
         for split in folds.splits
     ]
     advise_rate(folds.recordings)
-    known = [get_regions(recording).values() for recording in folds.recordings]
-    warn_spellings(chain.from_iterable(known))
+    warn_spellings(
+        region
+        for recording in folds.recordings
+        for ch_name, region in get_regions(recording).items()
+        if ch_name not in recording.info["bads"]
+    )
     tell(folds.describe(len(estimators)), verbose)
     results = folds.run(_score_fold, tasks, n_jobs=n_jobs, title="models x folds")
     left_out = {

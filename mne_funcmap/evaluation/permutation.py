@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from ..embedding.metrics import balanced_accuracy
 from ..progress import log_level
-from ..recordings.advice import warn_spellings, warn_unlabelled
+from ..recordings.advice import warn_regions
 from ..recordings.channels import list_channels
 from .embedders import find_predicted
 from .folds import make_folds
@@ -112,8 +112,7 @@ def permutation_test(
         raise ValueError(f"n_permutations is {n_permutations}: expected 1 at least.")
     folds = make_folds(X, y=y, groups=groups, cv=cv, memory=memory)
     channels = list_channels(folds.recordings, picks=picks, y=y)
-    warn_unlabelled(folds.recordings, channels)
-    warn_spellings(channels.region)
+    warn_regions(folds.recordings, channels)
     rng = check_random_state(random_state)
     regions = [channels.region]
     regions += [permute_regions(channels, rng) for _ in range(n_permutations)]

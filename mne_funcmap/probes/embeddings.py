@@ -9,7 +9,7 @@ from ..baselines.classifiers import UntrainedEmbedder
 from ..embedder import FunctionalEmbedder
 from ..evaluation.clusters import list_components
 from ..identity.vectors import RegionIdentity
-from ..recordings.advice import warn_unlabelled
+from ..recordings.advice import warn_regions
 from ..recordings.channels import check_recordings, list_channels
 from ..recordings.labelled import read_labels
 from ..regions import replace_regions
@@ -119,7 +119,7 @@ def embed_held_out(models, folds, channels, *, by="channel", n_jobs=None):
     ValueError
         If a model embeds other channels than take part.
     """
-    warn_unlabelled(folds.recordings, channels)
+    warn_regions(folds.recordings, channels)
     tasks = [
         (models[name], name, channels, *split, by)
         for name in models

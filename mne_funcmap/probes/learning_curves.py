@@ -13,7 +13,7 @@ from ..evaluation.folds import make_folds
 from ..evaluation.permutation import label_recordings
 from ..evaluation.resampling import describe
 from ..progress import log_level
-from ..recordings.advice import warn_unlabelled
+from ..recordings.advice import warn_regions
 from ..recordings.channels import crop_copy, list_channels, pick_channels
 from ..recordings.reading import drop_bad_copy
 from ..recordings.signals import read_signals
@@ -288,7 +288,7 @@ def _read_first_seconds(models, sizes, X, *, picks, y, groups, cv, memory, n_job
     """Return predictions of channels from their first seconds."""
     folds = make_folds(X, y=y, groups=groups, cv=cv, memory=memory)
     channels = list_channels(folds.recordings, picks=picks, y=y)
-    warn_unlabelled(folds.recordings, channels)
+    warn_regions(folds.recordings, channels)
     tasks = [
         (estimator, train, test, sizes)
         for estimator in models.values()

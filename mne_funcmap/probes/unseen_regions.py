@@ -13,7 +13,7 @@ from ..evaluation.folds import make_folds
 from ..evaluation.permutation import label_recordings
 from ..evaluation.resampling import describe, pool_subjects
 from ..progress import log_level
-from ..recordings.advice import warn_unlabelled
+from ..recordings.advice import warn_regions
 from ..recordings.channels import list_channels
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def probe_unseen_regions(
     """
     folds = make_folds(X, y=y, groups=groups, cv=cv, memory=memory)
     channels = list_channels(folds.recordings, picks=picks, y=y)
-    warn_unlabelled(folds.recordings, channels)
+    warn_regions(folds.recordings, channels)
     draws = draw_regions(channels, n_unseen, n_draws, random_state)
     tasks = [
         (estimator, unseen, channels, *split)

@@ -24,6 +24,20 @@ def told_before():
         _TOLD.reset(token)
 
 
+def warn_regions(recordings, channels):
+    """Warn of regions that are to be learned, and are probably not as they were meant.
+
+    Parameters
+    ----------
+    recordings : list of mne.io.Raw | list of mne.Epochs
+        The recordings.
+    channels : Channels
+        The table of them.
+    """
+    warn_unlabelled(recordings, channels)
+    warn_spellings(channels.region)
+
+
 def warn_unlabelled(recordings, channels):
     """Warn if some recordings have no channel with a region, where others do.
 

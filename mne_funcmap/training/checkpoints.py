@@ -12,7 +12,6 @@ from functools import partial
 from hashlib import sha256
 from os import PathLike
 from pathlib import Path
-from signal import getsignal, valid_signals
 
 import joblib
 import numpy as np
@@ -225,8 +224,8 @@ def read_checkpoint(path):
         state["history"] = json.loads(state["history"])
         state["draws"] = json.loads(state["draws"])
     except (*DAMAGE, OSError, EOFError, pickle.UnpicklingError) as error:
-        name = type(error).__name__
-        warn(f"The checkpoint {str(path)!r} is damaged, and not used ({name}).")
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        warn(f"The checkpoint {str(path)!r} is damaged, and not used ({reason}).")
         return None
     return state
 
@@ -270,13 +269,15 @@ def load_best_weights(net, n_epochs):
     """
     for _, callback in net.callbacks_:
         if isinstance(callback, EarlyStopping) and callback.best_model_weights_:
+            if callback.best_epoch_ > n_epochs:  # the module still has its weights
+                return callback.best_epoch_
             net.module_.load_state_dict(callback.best_model_weights_)
-            return max(n_epochs, callback.best_epoch_)
+            return n_epochs
     net.module_.load_state_dict(net.whole_weights_)
     return n_epochs
 
 
-def is_deliberate(interrupt):
+def is_deliberate(interrupt, net):
     """Tell the KeyboardInterrupt of a callback, which ends a training, from Ctrl-C.
 
     A handler of a signal may be written in Python, such as for the SIGTERM by which a
@@ -286,18 +287,19 @@ def is_deliberate(interrupt):
     ----------
     interrupt : KeyboardInterrupt
         The exception.
+    net : TrainingNet
+        The net that was trained.
 
     Returns
     -------
     is_deliberate : bool
-        Whether the line that it comes from raises it, in no handler of a signal.
+        Whether the line that it comes from raises it, in a method of a callback.
     """
-    handlers = [getattr(getsignal(one), "__code__", None) for one in valid_signals()]
-    frames = traceback.walk_tb(interrupt.__traceback__)
-    if any(frame.f_code in handlers for frame, _ in frames):
-        return False
-    last = traceback.extract_tb(interrupt.__traceback__)[-1]
-    return (last.line or "").startswith("raise")
+    *_, (frame, _) = traceback.walk_tb(interrupt.__traceback__)
+    (*_, last) = traceback.extract_tb(interrupt.__traceback__)
+    raises = (last.line or "").startswith("raise")
+    owner = frame.f_locals.get("self")
+    return raises and any(owner is callback for _, callback in net.callbacks_)
 
 
 def restore_draws(iterator, state):

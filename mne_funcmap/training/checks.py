@@ -21,7 +21,7 @@ def check_clock(n_times, sfreq):
 
 
 def check_facts(facts, optional=()):
-    """Raise ValueError unless what is told of a training are numbers.
+    """Raise ValueError unless what is told of a training are numbers, or truth values.
 
     Parameters
     ----------

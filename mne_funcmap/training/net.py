@@ -96,7 +96,7 @@ class TrainingNet(NeuralNet):
                     self._bar.advance(self._n_whole)
                 super().fit_loop(X, y, epochs - self._n_whole, **kwargs)
         except KeyboardInterrupt as interrupt:
-            self.interrupted_ = not checkpoints.is_deliberate(interrupt)
+            self.interrupted_ = not checkpoints.is_deliberate(interrupt, self)
             raise
         finally:
             self._is_done = not self.interrupted_

@@ -134,7 +134,7 @@ def plot_embedding(
     place["borderaxespad"] = 2 if below or n_dims == 3 else 0  # for names of axes
     explain_colors(axes, color, palette, more, below=below, **place)
     if n_dims == 3:
-        _place_ticks(axes.figure)
+        _place_ticks(axes.figure.canvas.figure)  # of all subfigures
     write_numbers(axes, points, colors, palette)
     return finish([axes], show)
 
@@ -237,8 +237,10 @@ def _place_ticks(figure):
     # Matplotlib 3.11 knows it before
     engine = figure.get_layout_engine()
     figure.set_layout_engine("none")
-    figure.draw_without_rendering()
-    figure.set_layout_engine(engine or "none")
+    try:
+        figure.draw_without_rendering()
+    finally:
+        figure.set_layout_engine(engine or "none")
 
 
 def _draw_ellipse(axes, points, color):

@@ -4,6 +4,7 @@ from sklearn.model_selection import GroupKFold
 
 import mne_funcmap as mf
 from mne_funcmap.baselines import MeanPrediction, RecordingRidge, SpectralClassifier
+from mne_funcmap.probes.learning_curves import probe_learning_curve
 from mne_funcmap.recordings.advice import advise_rate, told_before, warn_spellings
 from mne_funcmap.regions import get_regions, replace_regions
 
@@ -68,6 +69,15 @@ def spelled(X):
     [
         mf.FunctionalEmbedder(duration=2.0, max_epochs=1).fit,
         mf.MaskedRegionReconstructor("none", max_epochs=1).fit,
+        mf.MaskedRegionReconstructor(
+            mf.FunctionalEmbedder(duration=2.0, max_epochs=1), max_epochs=1
+        ).fit,
+        lambda X: probe_learning_curve(
+            X,
+            {"majority": SpectralClassifier(classifier="majority")},
+            [2],
+            cv=GroupKFold(2),
+        ),
         lambda X: mf.compare_embedders(
             X, {"majority": SpectralClassifier(classifier="majority")}, cv=GroupKFold(2)
         ),
@@ -75,12 +85,21 @@ def spelled(X):
             X, [], models={"mean": MeanPrediction()}, cv=GroupKFold(2)
         ),
     ],
-    ids=["embedder", "reconstructor", "embedders", "identities"],
+    ids=["embedder", "reconstructor", "identity", "probe", "embedders", "identities"],
 )
 def test_names_that_differ_in_capitals(run, spelled):
     with pytest.warns(RuntimeWarning, match="capitals only: 'A' and 'a', ") as caught:
         run(spelled)
     assert len(caught) == 1
+
+
+def test_names_of_bad_channels_do_not_count(spelled):
+    regions = get_regions(spelled[0]) | {spelled[0].ch_names[0]: "b"}
+    spelled[1] = replace_regions(spelled[1], regions)
+    spelled[1].info["bads"] = spelled[1].ch_names[:1]
+    mf.compare_identities(
+        spelled, [], models={"mean": MeanPrediction()}, cv=GroupKFold(2), verbose=False
+    )
 
 
 def test_names_that_differ_otherwise():

@@ -6,6 +6,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from copy import deepcopy
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +14,7 @@ from threading import Lock
 
 import numpy as np
 import pytest
+import skorch
 import torch
 from numpy.testing import assert_array_equal
 from sklearn.model_selection import GroupKFold
@@ -374,6 +376,29 @@ def test_ctrl_c_after_an_epoch_is_judged_tells_of_its_weights(monkeypatch):
         assert_array_equal(values, weights[2][name])
 
 
+def test_ctrl_c_while_the_best_weights_are_copied(monkeypatch):
+    """The score is that of the new epoch, and the copy still of another."""
+
+    def rise(self, net, **kwargs):
+        net.history.record("valid_balanced_accuracy", len(net.history) / 10)
+
+    weights = []
+
+    def copy(state):
+        weights.append({name: value.numpy().copy() for name, value in state.items()})
+        if len(weights) == 3:
+            interrupt()
+        return deepcopy(state)
+
+    monkeypatch.setattr(ReadOutScore, "on_epoch_end", rise)
+    monkeypatch.setattr(skorch.callbacks.training, "deepcopy", copy)
+    with pytest.warns(RuntimeWarning, match="interrupted"):
+        found = fit_segments([], max_epochs=5)
+    assert (found.n_epochs_, found.valid_score_) == (3, 0.3)
+    for name, values in read_state(found.net_).items():
+        assert_array_equal(values, weights[2][name])
+
+
 @pytest.mark.parametrize("epoch", [2, 3])
 def test_ctrl_c_in_an_epoch_keeps_the_best_before(epoch):
     callback = InBatch(epoch, interrupt)
@@ -412,10 +437,24 @@ def raise_interrupt(number, frame):
     raise KeyboardInterrupt
 
 
+def raise_once(number, frame):
+    signal.signal(number, signal.SIG_DFL)
+    raise KeyboardInterrupt
+
+
+class Handler:
+    def __call__(self, number, frame):
+        raise KeyboardInterrupt
+
+
+HANDLERS = [raise_interrupt, raise_once, Handler(), partial(raise_interrupt)]
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_handler_in_python_is_as_ctrl_c(number):
+def test_a_handler_in_python_is_as_ctrl_c(number, handler):
     """Such as one that ends the job of a cluster in good order."""
-    before = signal.signal(number, raise_interrupt)
+    before = signal.signal(number, handler)
     try:
         with pytest.warns(RuntimeWarning, match="interrupted"):
             found = fit_segments([("at", At(3, lambda: signal.raise_signal(number)))])

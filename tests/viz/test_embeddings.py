@@ -180,6 +180,14 @@ def test_bad_input(make_frame, plt):
         mf.plot_embedding(frame, n_dims=3, axes=plt.axes(), show=False)
 
 
+def test_space_within_a_subfigure(make_frame, plt):
+    part, _ = plt.figure(layout="constrained").subfigures(1, 2)
+    axes = part.add_subplot(projection="3d")
+    mf.plot_embedding(make_frame(), n_dims=3, axes=axes, show=False)
+    assert axes.collections
+    assert part.figure.get_layout_engine() is not None
+
+
 @pytest.mark.parametrize(
     ("method", "module", "extra"),
     [("pca", "matplotlib.pyplot", "viz"), ("umap", "umap", "umap")],
