@@ -107,8 +107,8 @@ def probe_region_matrix(
     out.
 
     For the interval each subject is left out in turn: a t bootstrap of what each
-    subject adds, and of fewer than ten that of Korn and Graubard (1998). Noise makes rho smaller,
-    also in the middle of the interval.
+    subject adds, and of fewer than ten that of Korn and Graubard (1998). Noise makes
+    rho smaller, also in the middle of the interval.
 
     Examples
     --------

@@ -9,9 +9,10 @@ from .findings import H_FREQ, SFREQ
 LEVEL = 0.05  # of significance, for all models together
 INTERVALS = (
     "95 % intervals are over subjects, by a t bootstrap of the jackknife pseudo-values "
-    "of subjects, or, for fewer than ten and where half score the same, of accuracies "
-    "and r by the binomial distribution with the same standard error (Korn and Graubard "
-    "1998), and of others by Student's t; those of differences are paired. (Of medians: the quantiles that the interval of the share of channels "
+    "of subjects. For fewer than ten, and where half score the same, those of "
+    "accuracies and r are by the binomial distribution with the same standard error "
+    "(Korn and Graubard 1998), and others by Student's t; those of differences are "
+    "paired. (Of medians: the quantiles that the interval of the share of channels "
     "below the median stands for.) Trained models were not drawn anew: the intervals "
     "tell what other test subjects would have changed."
 )
