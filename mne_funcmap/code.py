@@ -7,7 +7,7 @@ may be gone, or be changed while what was read of it is still at work.
 import inspect
 import sys
 from functools import cached_property, partial
-from types import CodeType, FunctionType
+from types import CellType, CodeType, FunctionType
 
 import joblib
 import numpy as np
@@ -77,7 +77,8 @@ def _describe(value, seen):
 def _describe_function(value, seen):
     if _is_foreign(value):
         return value.__qualname__
-    around = [cell.cell_contents for cell in value.__closure__ or ()]
+    cells = [cell for cell in value.__closure__ or () if cell != CellType()]
+    around = [cell.cell_contents for cell in cells]
     parts = [value.__code__, value.__defaults__, value.__kwdefaults__, around]
     return _describe(parts, seen)
 
@@ -93,4 +94,4 @@ def _describe_class(value, seen):
 
 
 def _is_foreign(value):
-    return value.__module__.partition(".")[0] in FOREIGN
+    return str(value.__module__).partition(".")[0] in FOREIGN

@@ -167,6 +167,20 @@ MUTANTS = [
         ],
     ),
     (
+        "code.py",
+        "tests/test_code.py",
+        [
+            ("for one in value.__mro__", "for one in value.__mro__[:1]"),
+            ("value.__defaults__, value.__kwdefaults__, around]", "around]"),
+            ("[value.__code__,", "[value.__qualname__,"),
+            ("value.get_params(deep=False)", "[]"),
+            ("or isinstance(attribute, FunctionType)", ""),
+            ("sorted(map(repr, value))", "list(map(repr, value))"),
+            ("return joblib.hash(value)", "return ''"),
+            ("in FOREIGN", "not in FOREIGN"),
+        ],
+    ),
+    (
         "evaluation/permutation.py",
         "tests/evaluation/test_permutation.py",
         [
