@@ -79,7 +79,21 @@ def draw_scores():
             unit,
         ),
         "t, 3 df": (lambda rng, n: 0.1 * rng.standard_t(3, n), 0.0, free),
+    } | {
+        f"0.95 - 0.9, k of {k}": (
+            lambda rng, n, k=k: draw_differences(rng, n, k),
+            0.025,
+            free,
+        )
+        for k in (10, 4, 1)
     }
+
+
+def draw_differences(rng, n, k):
+    """Return differences between shares of k, of which half are alike."""
+    better = rng.binomial(k, 0.95, n)
+    alike = rng.random_sample(n) < 0.5
+    return (better - np.where(alike, better, rng.binomial(k, 0.9, n))) / k
 
 
 def cover_means(n_runs):

@@ -191,15 +191,17 @@ def describe(
     subjects.
 
     From ten subjects on, the ends are those of a t bootstrap [2]_ of the pseudo-values:
-    every draw is standardized by its own standard error. If half of the subjects or
-    more have the same value, as near a ceiling, draws tell too little. Scores with
-    bounds then have the ends of Clopper and Pearson for as many right and wrong answers
-    as have this standard error [3]_; others have ends no nearer than those of a t
-    interval that is corrected for skewness and kurtosis [4]_.
+    every draw is standardized by its own standard error. Fewer subjects have the t
+    interval. Both are too narrow where draws tell too little, so that these have other
+    ends:
 
-    Of fewer subjects, scores with bounds have the ends for right and wrong answers,
-    with the uncertainty of the standard error [3]_, and others the t interval, which
-    near a bound is too narrow.
+    * Scores with bounds, of fewer than ten subjects or if half of them have the same
+      value, as near a ceiling, have the ends of Clopper and Pearson for as many right
+      and wrong answers as have this standard error, and, for fewer than ten, with its
+      uncertainty [3]_.
+    * Other scores, if half of the subjects have the same value, as differences that are
+      mostly zero: what is gained from there, and what is lost, have such ends each,
+      with the largest of both as bound, and are joined by square and add [4]_.
 
     Subjects who all score the same have an interval without a width; but if that is on
     a bound, as where all is right, each counts as one answer. Percentiles of draws are
@@ -216,8 +218,10 @@ def describe(
     .. [3] Korn and Graubard, "Confidence intervals for proportions with small expected
        number of positive counts estimated from survey data", Survey Methodology 24
        (1998).
-    .. [4] Hall, "The Bootstrap and Edgeworth Expansion", Springer (1992), the Cornish-
-       Fisher expansion of the studentized mean to second order.
+    .. [4] Newcombe, "Improved confidence intervals for the difference between binomial
+       proportions based on paired data", Statistics in Medicine 17 (1998), and Zou and
+       Donner, "Construction of confidence limits about effect measures: a general
+       approach", Statistics in Medicine 27 (2008).
     """
     rng = check_random_state(random_state)
     score, others = scores[:, 0], scores[:, 1:]
@@ -230,20 +234,49 @@ def describe(
         without = others[rows][counts[rows]].reshape(len(rows), n)
         pseudo = n * score[rows, None] - (n - 1) * without
         found = score[rows] + _reach(pseudo, tails, n_resamples, rng)
-        if bounds is not None:
-            is_coarse = (n < MIN_SUBJECTS) | _find_ties(pseudo)
-            binomial = _match_binomial(score[rows], pseudo, tails, bounds)
-            found = np.where(is_coarse, binomial, found).clip(*bounds)
-        ends[:, rows] = found
+        is_coarse, common = _find_ties(pseudo)
+        if bounds is None:
+            other = score[rows] + _join_gains_and_losses(pseudo - common, tails)
+        else:
+            is_coarse |= n < MIN_SUBJECTS
+            other = _match_binomial(score[rows], pseudo, tails, bounds)
+        ends[:, rows] = np.where(is_coarse, other, found)
+    if bounds is not None:
+        ends = ends.clip(*bounds)
     return {name: score} | dict(zip((low, high), ends, strict=True))
 
 
 def _find_ties(values):
-    """Tell whether half of the values, (n_scores, n_subjects), or more are the same."""
+    """Tell whether half of the values or more are the same, and which these are."""
+    n_subjects = values.shape[1]
+    n_same = max(2, (n_subjects + 1) // 2)
     ordered = np.sort(values, axis=1)
-    n_others = values.shape[1] // 2
-    apart = ordered[:, -n_others - 1 :] - ordered[:, : n_others + 1]
-    return (apart <= ROUNDING * values.std(axis=1, keepdims=True)).any(axis=1)
+    apart = ordered[:, n_same - 1 :] - ordered[:, : n_subjects - n_same + 1]
+    common = np.take_along_axis(ordered, apart.argmin(axis=1)[:, None], axis=1)
+    return apart.min(axis=1) <= ROUNDING * values.std(axis=1), common
+
+
+def _join_gains_and_losses(values, tails):
+    """Return how far below and above their means the intervals of differences reach."""
+    largest = np.abs(values).max(axis=1)
+    values = values / np.where(largest > 0, largest, 1)[:, None]
+    gains, losses = values.clip(0), (-values).clip(0)
+    gain, loss = gains.mean(axis=1), losses.mean(axis=1)
+    gain_low, gain_high = _match_binomial(gain, gains, tails, (0, 1))
+    loss_low, loss_high = _match_binomial(loss, losses, tails[::-1], (0, 1))
+    # who gains does not lose: their means are correlated
+    shared = -gain * loss / values.shape[1]
+    error = [part.std(axis=1) / np.sqrt(values.shape[1]) for part in (gains, losses)]
+    product = np.prod(error, axis=0)
+    correlation = shared / np.where(product > 0, product, 1)
+    low, high = (
+        np.sqrt(a**2 + b**2 - 2 * correlation * a * b)
+        for a, b in (
+            (gain - gain_low, loss_high - loss),
+            (gain_high - gain, loss - loss_low),
+        )
+    )
+    return np.stack([-low, high]) * largest
 
 
 def _match_binomial(means, values, tails, bounds):
@@ -295,25 +328,7 @@ def _reach(values, tails, n_resamples, rng):
     n_known = np.isfinite(ratios).sum(axis=0)
     below, above = ((tail * n_known).astype(int) for tail in tails)
     places = np.stack([n_known - 1 - below, above]).clip(0)
-    reach = -np.take_along_axis(ratios, places, axis=0)
-    # draws of equal values tell nothing of the spread, and others may miss a long tail
-    least = _correct_shape(plain, values)
-    lower, upper = np.fmin(reach[0], least[0]), np.fmax(reach[1], least[1])
-    return np.where(_find_ties(values), [lower, upper], reach) * error
-
-
-def _correct_shape(quantiles, values):
-    """Correct quantiles of Student's t for skewness and kurtosis (Hall 1992)."""
-    n_subjects = values.shape[1]
-    centred = values - values.mean(axis=1, keepdims=True)
-    spread = np.sqrt(np.square(centred).mean(axis=1, keepdims=True))
-    centred /= np.where(spread > 0, spread, 1)
-    skewness = (centred**3).mean(axis=1)
-    excess = (centred**4).mean(axis=1) - 3
-    square = quantiles**2
-    first = skewness * (1 + 2 * square) / 6
-    second = 5 * skewness**2 * (4 * square - 1) / 72 - excess * (square - 3) / 12
-    return quantiles + first / np.sqrt(n_subjects) + quantiles * second / n_subjects
+    return -np.take_along_axis(ratios, places, axis=0) * error
 
 
 def _standardize(values, draws, error):

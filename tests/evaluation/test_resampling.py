@@ -24,7 +24,7 @@ def find_ends(values, **options):
     values = np.atleast_2d(values)
     means = pool_subjects(values, np.ones(values.shape))
     found = describe(means, "mean", "low", "high", **(DRAWN | options))
-    assert_allclose(found["mean"], values.mean(axis=1))
+    assert_allclose(found["mean"], values.mean(axis=1), atol=1e-12)
     return np.array([found["low"], found["high"]])
 
 
@@ -122,7 +122,7 @@ def test_equal_scores_have_an_interval_without_a_width(n_subjects):
 def test_one_other_score_leaves_a_finite_interval():
     for n_subjects in (10, 15, 30):
         low, high = find_ends(np.r_[np.ones(n_subjects - 1), 0.9])[:, 0]
-        assert 0.9 < low < 1 - 0.1 / n_subjects < high < 1.02
+        assert 0.9 < low < 1 - 0.1 / n_subjects < high < 1.03
 
 
 @pytest.mark.parametrize("n_subjects", [2, 9, 10, 24])
@@ -159,6 +159,36 @@ def test_intervals_do_not_hang_on_a_single_draw(n_same, n_others):
         assert_array_equal(ends, ends[:1].repeat(9, axis=0))
     else:
         assert 0 < np.ptp(ends[:, 0]) < 0.1
+
+
+@pytest.mark.parametrize("n_subjects", [8, 20, 50])
+@pytest.mark.parametrize(("n_gains", "n_losses"), [(3, 1), (2, 2), (0, 2)])
+def test_differences_that_are_mostly_zero(n_subjects, n_gains, n_losses):
+    """Square and add, of right and wrong answers to both."""
+    values = np.zeros(n_subjects)
+    values[:n_gains], values[n_gains : n_gains + n_losses] = 1, -1
+    gains, losses = (values > 0).astype(float), (values < 0).astype(float)
+    (g, g_low, g_high), (k, k_low, k_high) = (
+        (part.mean(), *find_ends(part, bounds=(0, 1))[:, 0]) for part in (gains, losses)
+    )
+    r = np.corrcoef(gains, losses)[0, 1] if n_gains else 0
+    low = (g - g_low) ** 2 + (k_high - k) ** 2 - 2 * r * (g - g_low) * (k_high - k)
+    high = (g_high - g) ** 2 + (k - k_low) ** 2 - 2 * r * (g_high - g) * (k - k_low)
+    expected = g - k + np.array([-np.sqrt(low), np.sqrt(high)])
+    assert_allclose(find_ends(values)[:, 0], expected)
+    assert_allclose(find_ends(-values)[:, 0], -expected[::-1])
+    assert_allclose(find_ends(3 * values + 7)[:, 0], 3 * expected + 7)
+
+
+@pytest.mark.parametrize("n_subjects", [10, 20, 50])
+def test_intervals_of_differences_cover(n_subjects):
+    rng = np.random.default_rng(n_subjects)
+    shape = (1000, n_subjects)
+    better = rng.binomial(10, 0.95, shape)
+    alike = rng.random(shape) < 0.5
+    values = (better - np.where(alike, better, rng.binomial(10, 0.9, shape))) / 10
+    low, high = find_ends(values)
+    assert 0.92 <= np.mean((low <= 0.025) & (high >= 0.025)) <= 0.98
 
 
 def test_without_scores_there_is_no_interval():
