@@ -231,9 +231,8 @@ def summarize(
     predicted right, all folds pooled. The intervals are over subjects, who are
     independent, not over channels: by a t bootstrap, and of fewer than ten subjects, or
     where half score the same, by Korn and Graubard (1998); those of differences are
-    paired. For the test, a subject's score is the
-    share of its channels that are right, each weighted by one over the number of its
-    region.
+    paired. For the test, a subject's score is the share of its channels that are right,
+    each weighted by one over the number of its region.
     """
     models = list(dict.fromkeys(predictions["model"]))
     correct = (predictions["region"] == predictions["predicted"]).astype(float)

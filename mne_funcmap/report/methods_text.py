@@ -11,11 +11,12 @@ INTERVALS = (
     "95 % intervals are over subjects, by a t bootstrap of the jackknife pseudo-values "
     "of subjects. For fewer than ten, and where half score the same, those of "
     "accuracies and r are by the binomial distribution with the same standard error "
-    "(Korn and Graubard 1998). Those of differences are paired: by Student's t for fewer "
-    "than ten, and, where half do not differ, by the same of gains and losses, joined by "
-    "square and add (Newcombe 1998). (Of medians: the quantiles that the interval of the share of channels "
-    "below the median stands for.) Trained models were not drawn anew: the intervals "
-    "tell what other test subjects would have changed."
+    "(Korn and Graubard 1998). Those of differences are paired: for fewer than ten by "
+    "Student's t, and where half do not differ by the binomial distribution for gains "
+    "and losses, joined by square and add (Newcombe 1998). (Of medians: the quantiles "
+    "that the interval of the share of channels below the median stands for.) Trained "
+    "models were not drawn anew: the intervals tell what other test subjects would "
+    "have changed."
 )
 TESTS = (
     "Differences to the best of the baselines given: two-sided Wilcoxon signed rank "

@@ -133,7 +133,8 @@ def test_where_all_is_right_or_wrong_intervals_are_exact(n_subjects):
         assert_allclose(find_ends(values, bounds=(0, 1))[:, 0], exact)
         ends = find_ends(2 * values - 1, bounds=(-1, 1))[:, 0]
         assert_allclose(ends, 2 * np.array(exact) - 1)
-        rounded = find_ends(np.abs(values - 1e-12), bounds=(0, 1))[:, 0]
+        noise = 1e-14 * np.arange(n_subjects)
+        rounded = find_ends(np.abs(values - noise), bounds=(0, 1))[:, 0]
         assert_allclose(rounded, exact, atol=1e-9)
 
 
