@@ -253,8 +253,7 @@ def _find_ties(values):
     ordered = np.sort(values, axis=1)
     apart = ordered[:, n_same - 1 :] - ordered[:, : n_subjects - n_same + 1]
     common = np.take_along_axis(ordered, apart.argmin(axis=1)[:, None], axis=1)
-    scale = values.std(axis=1) + ROUNDING * np.abs(values).max(axis=1)
-    return apart.min(axis=1) <= ROUNDING * scale, common
+    return apart.min(axis=1) <= ROUNDING * values.std(axis=1) + 1e-12, common
 
 
 def _join_gains_and_losses(values, tails):
