@@ -181,6 +181,15 @@ def test_differences_that_are_mostly_zero(n_subjects, n_gains, n_losses):
     assert_allclose(find_ends(3 * values + 7)[:, 0], 3 * expected + 7)
 
 
+def test_the_choice_of_the_best_baseline_moves_upper_ends_only():
+    mostly_zero = np.r_[np.zeros(10), [0.3, 0.2, -0.1, -0.2]]
+    for values in (mostly_zero, np.random.default_rng(0).normal(size=14)):
+        low, high = find_ends(values)[:, 0]
+        low_of_six, high_of_six = find_ends(values, n_baselines=6)[:, 0]
+        assert low_of_six == low
+        assert high_of_six > high
+
+
 @pytest.mark.parametrize("n_subjects", [10, 20, 50])
 def test_intervals_of_differences_cover(n_subjects):
     rng = np.random.default_rng(n_subjects)
