@@ -50,8 +50,8 @@ LEVEL = 0.05 + 1e-9  # p values are fractions
 
 
 def draw_scores():
-    """Return kinds of scores: how subjects are drawn, the true mean, and its bounds."""
-    unit, free = (0, 1), None
+    """Return kinds of scores: how subjects are drawn, the true mean, and options."""
+    unit, free, shares = {"bounds": (0, 1)}, {}, {"largest": 1.0}
     return {
         "normal": (lambda rng, n: rng.normal(0.6, 0.1, n), 0.6, free),
         "beta(8, 2)": (lambda rng, n: rng.beta(8, 2, n), 0.8, unit),
@@ -83,7 +83,7 @@ def draw_scores():
         f"0.95 - 0.9, k of {k}": (
             lambda rng, n, k=k: draw_differences(rng, n, k),
             0.025,
-            free,
+            shares,
         )
         for k in (10, 4, 1)
     }
@@ -99,7 +99,7 @@ def draw_differences(rng, n, k):
 def cover_means(n_runs):
     """Return the coverage of intervals of means over subjects."""
     rows = []
-    for kind, (draw, truth, bounds) in draw_scores().items():
+    for kind, (draw, truth, options) in draw_scores().items():
         for n in N_SUBJECTS:
             rng = np.random.RandomState(n)
             held = []
@@ -107,7 +107,7 @@ def cover_means(n_runs):
                 scores = np.array([draw(rng, n) for _ in range(BATCH)])
                 means = pool_subjects(scores, np.ones(scores.shape))
                 drawn = {"n_resamples": N_RESAMPLES, "random_state": seed}
-                found = describe(means, "mean", "low", "high", bounds=bounds, **drawn)
+                found = describe(means, "mean", "low", "high", **options, **drawn)
                 held.append(_holds(found, "", truth))
             rows.append(_row(kind, n, held))
     return rows

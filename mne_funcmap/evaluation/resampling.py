@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 TAIL = 0.025  # of draws, beyond each end of an interval of 95 %
 MIN_SUBJECTS = 10  # for draws
 ROUNDING = 1e-6  # standard errors, which are none
+SAME = 1e-12  # difference between scores that is none
 
 
 def weigh_subjects(n_subjects):
@@ -138,6 +139,8 @@ def compare_models(
             "diff_low",
             "diff_high",
             n_baselines=len(baselines),
+            # shares can be the same by chance; nobody differs from itself
+            largest=(bounds == (0, 1)) * (np.arange(len(models)) != of_best),
             **drawn,
         )
         columns["baseline"] = best
@@ -158,6 +161,7 @@ def describe(
     n_resamples,
     random_state,
     bounds=None,
+    largest=0,
     n_baselines=1,
 ):
     """Return scores and the ends of their 95 % intervals as columns.
@@ -174,6 +178,9 @@ def describe(
         Seed of the draws.
     bounds : None | tuple of (float, float)
         What the score cannot be beyond, such as 0 and 1 for an accuracy.
+    largest : float | ndarray, shape (n_models,)
+        The largest possible difference, of scores that are differences between shares;
+        0 for others, which are not the same by chance.
     n_baselines : int
         Number of baselines of which the best was taken off the score.
 
@@ -204,7 +211,8 @@ def describe(
       with the largest of both as bound, and are joined by square and add [4]_.
 
     Subjects who all score the same have an interval without a width; but if that is on
-    a bound, as where all is right, each counts as one answer. Percentiles of draws are
+    a bound, as where all is right, or if two models agree on every subject, each counts
+    as one answer. Percentiles of draws are
     too narrow for few subjects, and so are those of the bias-corrected and accelerated
     bootstrap. An end beyond the bounds is put on them, where it covers the same: the
     true score is not beyond.
@@ -236,7 +244,9 @@ def describe(
         found = score[rows] + _reach(pseudo, tails, n_resamples, rng)
         is_coarse, common = _find_ties(pseudo)
         if bounds is None:
-            other = score[rows] + _join_gains_and_losses(pseudo - common, tails)
+            other = score[rows] + _join_gains_and_losses(
+                pseudo - common, tails, np.broadcast_to(largest, len(scores))[rows]
+            )
         else:
             is_coarse |= n < MIN_SUBJECTS
             other = _match_binomial(score[rows], pseudo, tails, bounds)
@@ -253,12 +263,13 @@ def _find_ties(values):
     ordered = np.sort(values, axis=1)
     apart = ordered[:, n_same - 1 :] - ordered[:, : n_subjects - n_same + 1]
     common = np.take_along_axis(ordered, apart.argmin(axis=1)[:, None], axis=1)
-    return apart.min(axis=1) <= ROUNDING * values.std(axis=1) + 1e-12, common
+    return apart.min(axis=1) <= ROUNDING * values.std(axis=1) + SAME, common
 
 
-def _join_gains_and_losses(values, tails):
+def _join_gains_and_losses(values, tails, largest):
     """Return how far below and above their means the intervals of differences reach."""
-    largest = np.abs(values).max(axis=1)
+    seen = np.abs(values).max(axis=1)
+    largest = np.where(seen > SAME, seen, largest)
     values = values / np.where(largest > 0, largest, 1)[:, None]
     gains, losses = values.clip(0), (-values).clip(0)
     gain, loss = gains.mean(axis=1), losses.mean(axis=1)

@@ -181,6 +181,21 @@ def test_differences_that_are_mostly_zero(n_subjects, n_gains, n_losses):
     assert_allclose(find_ends(3 * values + 7)[:, 0], 3 * expected + 7)
 
 
+@pytest.mark.parametrize("n_subjects", [2, 8, 20])
+def test_shares_that_do_not_differ_by_chance(n_subjects):
+    """Each subject is one answer, but not of a model compared to itself."""
+    reach = 1 - 0.025 ** (1 / n_subjects)
+    noise = 1e-16 * np.arange(n_subjects)
+    for values in (np.zeros(n_subjects), noise):
+        ends = find_ends(values, largest=1)[:, 0]
+        assert_allclose(ends, [-reach, reach], rtol=1e-9)
+    scores = pool_subjects(np.full((3, n_subjects), 0.9), np.ones((3, n_subjects)))
+    for bounds, expected in (((0, 1), reach), ((-1, 1), 0), (None, 0)):
+        found = compare_models([*"abc"], scores, ["a"], "x", bounds=bounds, **DRAWN)
+        assert_allclose(found["diff_low"], [0, -expected, -expected], atol=1e-12)
+        assert_allclose(found["diff_high"], [0, expected, expected], atol=1e-12)
+
+
 def test_the_choice_of_the_best_baseline_moves_upper_ends_only():
     mostly_zero = np.r_[np.zeros(10), [0.3, 0.2, -0.1, -0.2]]
     for values in (mostly_zero, np.random.default_rng(0).normal(size=14)):
