@@ -3,7 +3,7 @@
 Every subject is held out in turn. Embedders learn from the segments of the others; the
 regions of the held-out segments are read from their nearest neighbours among the
 embeddings of the training segments. Printed for each model: balanced accuracy of all
-segments, that of the worst subject, a 95 % interval from resampling subjects, and
+segments, that of the worst subject, a 95 % interval over subjects, and
 seconds per fold. Label-free means that the labels in training are the channels.
 
 Run ``python benchmarks/bench_simulation.py``; ``--models`` leaves out the slow ones.

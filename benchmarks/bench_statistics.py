@@ -23,19 +23,18 @@ from sklearn.model_selection import GroupKFold
 import mne_funcmap as mf
 from mne_funcmap.baselines import NearestChannel, PooledRidge
 from mne_funcmap.baselines.classifiers import SpectralClassifier
+from mne_funcmap.evaluation.comparison import (
+    compare_models,
+    compare_subjects,
+    correct_holm,
+)
 from mne_funcmap.evaluation.embedders import summarize
 from mne_funcmap.evaluation.identities import (
     cross_val_reconstruct,
     summarize_reconstruction,
 )
+from mne_funcmap.evaluation.intervals import describe, pool_subjects
 from mne_funcmap.evaluation.permutation import permutation_test
-from mne_funcmap.evaluation.resampling import (
-    compare_models,
-    compare_subjects,
-    correct_holm,
-    describe,
-    pool_subjects,
-)
 from mne_funcmap.probes.band_power import BandPower
 from mne_funcmap.probes.decoding import probe_decoding
 from mne_funcmap.probes.distances import probe_distances

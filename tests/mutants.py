@@ -137,11 +137,9 @@ MUTANTS = [
     ),
     # evaluation
     (
-        "evaluation/resampling.py",
-        "tests/evaluation/test_resampling.py",
+        "evaluation/intervals.py",
+        "tests/evaluation/test_intervals.py",
         [
-            ("best = max(baselines", "best = min(baselines"),
-            ("np.arange(len(order), 0, -1)", "len(order)"),
             ("(n - 1) * without", "n * without"),
             ("2 * TAIL / max(2, n_baselines)", "TAIL"),
             ("n_subjects < MIN_SUBJECTS:\n        return",
@@ -155,7 +153,6 @@ MUTANTS = [
             ("is_coarse |= n < MIN_SUBJECTS", "pass"),
             ("pseudo - common, tails", "pseudo, tails"),
             ("np.where(seen > SAME, seen, largest)", "seen"),
-            ("* (np.arange(len(models)) != of_best)", ""),
             ("if bounds is None:\n            other", "if False:\n            other"),
             ("n_same = max(2, (n_subjects + 1) // 2)",
              "n_same = max(2, (n_subjects + 1) // 3)"),
@@ -170,10 +167,20 @@ MUTANTS = [
             ("right + 1, wrong)", "right, wrong)"),
             ("np.where(at_bound, n_subjects, number)", "number"),
             ("at_bound | (error > ROUNDING)", "at_bound"),
+        ],
+    ),
+    (
+        "evaluation/comparison.py",
+        "tests/evaluation/test_comparison.py",
+        [
+            ("best = max(baselines", "best = min(baselines"),
+            ("np.arange(len(order), 0, -1)", "len(order)"),
+            ("* (np.arange(len(models)) != of_best)", ""),
             ("found * max(2, n_baselines) / 2", "found"),
             ("if is_below", "if not is_below"),
             ("np.round(scores - baseline, 12)", "scores - baseline"),
             ("smaller = min(above.sum(), below.sum())", "smaller = above.sum()"),
+            ("(bounds == (0, 1)) *", "1.0 *"),
         ],
     ),
     (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from .resampling import describe, weigh_subjects
+from .intervals import describe, weigh_subjects
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,9 +11,10 @@ from ..progress import log_level, tell
 from ..recordings.advice import warn_regions
 from ..recordings.channels import list_channels
 from .clusters import measure_clusters
+from .comparison import compare_models
 from .default_models import list_baselines, make_embedders
 from .folds import check_models, make_folds
-from .resampling import balance, compare_models, describe
+from .intervals import balance, describe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,13 +16,14 @@ from ..recordings.channels import crop_copy
 from ..regions import get_regions
 from ..subjects import get_subject
 from ..training.parts import as_part
+from .comparison import compare_models
 from .default_models import (
     list_reconstruction_baselines,
     make_reconstruction_baselines,
     make_reconstructors,
 )
 from .folds import check_models, make_folds
-from .resampling import compare_models, describe, pool_subjects
+from .intervals import describe, pool_subjects
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

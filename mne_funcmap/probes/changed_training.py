@@ -6,8 +6,8 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.metaestimators import available_if
 
 from ..evaluation.embedders import cross_val_regions
+from ..evaluation.intervals import balance
 from ..evaluation.permutation import label_recordings
-from ..evaluation.resampling import balance
 from ..recordings.channels import check_recordings, list_channels
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.utils import check_random_state
 
+from ..evaluation.intervals import describe
 from ..evaluation.permutation import label_recordings
-from ..evaluation.resampling import describe
 from ..progress import log_level
 from .changed_training import (
     count_subjects,
@@ -211,5 +211,9 @@ def _describe_drop(frame, scores, prefix, drawn):
     ends = f"{prefix}low", f"{prefix}high"
     drop_ends = f"{prefix}drop_low", f"{prefix}drop_high"
     return describe(scores, name, *ends, bounds=(0, 1), **drawn) | describe(
-        drop, f"{prefix}drop", *drop_ends, **drawn
+        drop,
+        f"{prefix}drop",
+        *drop_ends,
+        largest=(first != frame.index).to_numpy(),
+        **drawn,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ..evaluation.resampling import compare_models
+from ..evaluation.comparison import compare_models
 from ..progress import log_level
 from .changed_training import (
     count_subjects,

@@ -10,8 +10,8 @@ import pandas as pd
 from mne import BaseEpochs
 
 from ..evaluation.folds import make_folds
+from ..evaluation.intervals import describe
 from ..evaluation.permutation import label_recordings
-from ..evaluation.resampling import describe
 from ..progress import log_level
 from ..recordings.advice import warn_regions
 from ..recordings.channels import crop_copy, list_channels, pick_channels

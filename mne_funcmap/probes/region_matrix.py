@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from ..evaluation.default_models import make_embedders
 from ..evaluation.folds import make_folds
-from ..evaluation.resampling import describe, weigh_subjects
+from ..evaluation.intervals import describe, weigh_subjects
 from ..progress import log_level
 from ..recordings.channels import list_channels
 from ..subjects import shorten_list

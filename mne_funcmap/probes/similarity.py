@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..evaluation.resampling import describe, pool_subjects
+from ..evaluation.intervals import describe, pool_subjects
 
 MEASURES = ("similarity_channel", "similarity_region", "similarity_other", "retrieval")
 

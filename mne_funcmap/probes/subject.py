@@ -10,8 +10,9 @@ import pandas as pd
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from ..embedding.metrics import balanced_accuracy
+from ..evaluation.comparison import compare_models
 from ..evaluation.folds import make_folds
-from ..evaluation.resampling import compare_models, pool_subjects
+from ..evaluation.intervals import pool_subjects
 from ..identity.vectors import RegionIdentity
 from ..progress import log_level
 from ..recordings.channels import list_channels

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 
 from ..embedding.metrics import balanced_accuracy
 from ..evaluation.folds import make_folds
-from ..evaluation.resampling import balance, describe
+from ..evaluation.intervals import balance, describe
 from ..progress import log_level
 from ..recordings.channels import list_channels
 from ..subjects import shorten_list

@@ -10,8 +10,8 @@ import pandas as pd
 from sklearn.utils import check_random_state
 
 from ..evaluation.folds import make_folds
+from ..evaluation.intervals import describe, pool_subjects
 from ..evaluation.permutation import label_recordings
-from ..evaluation.resampling import describe, pool_subjects
 from ..progress import log_level
 from ..recordings.advice import warn_regions
 from ..recordings.channels import list_channels

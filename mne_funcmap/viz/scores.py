@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..evaluation.resampling import describe, pool_subjects
+from ..evaluation.intervals import describe, pool_subjects
 from .categories import (
     COLORS,
     UNKNOWN_COLOR,
@@ -157,8 +157,8 @@ def plot_region_scores(
     Returns
     -------
     fig : matplotlib.figure.Figure
-        The figure: of each region the mean over channels, its 95 % interval from
-        resampling the subjects who have the region (two at least), and a dot for each
+        The figure: of each region the mean over channels, its 95 % interval over
+        the subjects who have the region (two at least), and a dot for each
         of them. Regions are in the order of the first model's means.
 
     Raises
