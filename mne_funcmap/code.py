@@ -6,8 +6,8 @@ may be gone, or be changed while what was read of it is still at work.
 
 import inspect
 import sys
-from functools import cached_property, partial
-from types import CellType, CodeType, FunctionType
+from functools import cached_property, partial, partialmethod
+from types import CellType, CodeType, FunctionType, MethodType
 
 import joblib
 import numpy as np
@@ -22,6 +22,8 @@ PARTS = {
     property: ("fget", "fset", "fdel"),
     cached_property: ("func",),
     partial: ("func", "args", "keywords"),
+    partialmethod: ("func", "args", "keywords"),
+    MethodType: ("__func__", "__self__"),
     FrozenEstimator: ("estimator",),
 }
 
@@ -67,7 +69,8 @@ def _describe(value, seen):
         return _describe_function(value, seen)
     if inspect.isclass(value):
         return [_describe_class(one, seen) for one in value.__mro__]
-    parts = [getattr(value, name) for name in PARTS.get(type(value), ())]
+    names = PARTS.get(type(value), ("__wrapped__",))
+    parts = [getattr(value, name) for name in names if hasattr(value, name)]
     if not parts and hasattr(value, "get_params"):
         parts = value.get_params(deep=False)
     name = getattr(value, "__qualname__", "")  # of what is built in

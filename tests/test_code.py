@@ -10,7 +10,10 @@ from sklearn.frozen import FrozenEstimator
 
 from mne_funcmap.code import hash_code
 
-HEAD = "from functools import cached_property, lru_cache\nimport numpy as np\n"
+HEAD = (
+    "from functools import cached_property, lru_cache, partialmethod\n"
+    "import numpy as np\n"
+)
 # what is written, what may change in it, and to what
 CHANGES = {
     "a method": ("class Own:\n    def fit(self): return 1", "1", "2"),
@@ -31,6 +34,18 @@ CHANGES = {
     ),
     "a cached property": (
         "class Own:\n    @cached_property\n    def a(self): return 1",
+        *("1", "2"),
+    ),
+    "a partial method": (
+        "class Own:\n    def a(self, n): return n\n    b = partialmethod(a, n=1)",
+        *("n=1", "n=2"),
+    ),
+    "a kept method": (
+        "class Own:\n    @lru_cache\n    def a(self): return 1",
+        *("1", "2"),
+    ),
+    "a method of an object": (
+        "class Part:\n    def fit(self): return 1\nOwn = Part().fit",
         *("1", "2"),
     ),
     "a special method": ("class Own:\n    def __call__(self): return 1", "1", "2"),

@@ -79,6 +79,17 @@ def test_truth_is_scored(recordings):
     assert frame["n_draws"].tolist() == [1, 4, 4]
 
 
+def test_a_drop_that_no_subject_shows_is_not_certain(recordings):
+    """But that of the first share is: it is compared with itself."""
+    frame = probe_label_noise(
+        recordings, {"name": ByName()}, shares=(0, 1e-3), n_draws=1, cv=GroupKFold(2)
+    )
+    assert frame["drop"].tolist() == [0, 0]
+    largest = 1 - 0.025 ** (1 / 4)
+    np.testing.assert_allclose(frame["drop_low"], [0, -largest])
+    np.testing.assert_allclose(frame["drop_high"], [0, largest])
+
+
 def test_segments_and_models(recordings):
     models = {name: SpectralClassifier(classifier=name) for name in ("lda", "majority")}
     frame = probe_label_noise(

@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 from mne.utils import catch_logging
 from sklearn.model_selection import GroupKFold
@@ -94,12 +96,16 @@ def test_names_that_differ_in_capitals(run, spelled):
 
 
 def test_names_of_bad_channels_do_not_count(spelled):
+    options = {"models": {"mean": MeanPrediction()}, "cv": GroupKFold(2)}
     regions = get_regions(spelled[0]) | {spelled[0].ch_names[0]: "b"}
     spelled[1] = replace_regions(spelled[1], regions)
+    with pytest.warns(RuntimeWarning, match="differ in capitals"):
+        mf.compare_identities(spelled, [], **options, verbose=False)
     spelled[1].info["bads"] = spelled[1].ch_names[:1]
-    mf.compare_identities(
-        spelled, [], models={"mean": MeanPrediction()}, cv=GroupKFold(2), verbose=False
-    )
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        mf.compare_identities(spelled, [], **options, verbose=False)
+    assert not told
 
 
 def test_names_that_differ_otherwise():
