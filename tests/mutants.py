@@ -190,6 +190,8 @@ MUTANTS = [
             ("for one in value.__mro__", "for one in value.__mro__[:1]"),
             ("value.__defaults__, value.__kwdefaults__, around]", "around]"),
             ("[value.__code__,", "[value.__qualname__,"),
+            ('("__func__", "__self__")', '("__func__",)'),
+            ('type(value), ("__wrapped__",)', "type(value), ()"),
             ("value.get_params(deep=False)", "[]"),
             ("or isinstance(attribute, FunctionType)", ""),
             ("sorted(map(repr, value))", "list(map(repr, value))"),

@@ -109,6 +109,7 @@ class Nested(BaseEstimator):
         lambda own: Nested([("name", own)]),
         lambda own: FrozenEstimator(Nested(own())),
         lambda own: Nested({"module": Nested(own)}),
+        lambda own: Nested(own()).get_params,
     ],
 )
 def test_wherever_it_is(wrap):
