@@ -8,6 +8,9 @@ REGION =
 TASK =
 OUT = demo_results
 
+# tests of a file share what is costly to make
+PARALLEL = -n 2 --dist loadfile
+
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/installed
 OLDEST = $(VENV)-oldest
@@ -38,10 +41,10 @@ demo: $(INSTALLED)
 		$(if $(REGION),--region-column "$(REGION)") $(if $(TASK),--task "$(TASK)")
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-oldest: $(OLDEST)/installed
-	$(OLDEST)/bin/python -m pytest
+	$(OLDEST)/bin/python -m pytest $(PARALLEL)
 
 fuzz: $(INSTALLED)
 	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=long
