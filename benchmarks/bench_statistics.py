@@ -51,41 +51,52 @@ LEVEL = 0.05 + 1e-9  # p values are fractions
 def draw_scores():
     """Return kinds of scores: how subjects are drawn, the true mean, and options."""
     unit, free, shares = {"bounds": (0, 1)}, {}, {"largest": 1.0}
-    return {
-        "normal": (lambda rng, n: rng.normal(0.6, 0.1, n), 0.6, free),
-        "beta(8, 2)": (lambda rng, n: rng.beta(8, 2, n), 0.8, unit),
-        "beta(9, 1)": (lambda rng, n: rng.beta(9, 1, n), 0.9, unit),
-        "1 - lognormal": (
-            lambda rng, n: 1 - 0.1 * rng.lognormal(0, 0.5, n),
-            1 - 0.1 * np.exp(0.125),
-            free,
-        ),
-        "7 of 10": (lambda rng, n: rng.binomial(10, 0.7, n) / 10, 0.7, unit),
-        "k of 10, mean 9": (
-            lambda rng, n: rng.binomial(10, rng.beta(9, 1, n)) / 10,
-            0.9,
-            unit,
-        ),
-        "k of 10, mean 9.5": (
-            lambda rng, n: rng.binomial(10, rng.beta(19, 1, n)) / 10,
-            0.95,
-            unit,
-        ),
-        "k of 2, mean 1.8": (lambda rng, n: rng.binomial(2, 0.9, n) / 2, 0.9, unit),
-        "right or wrong, 0.9": (
-            lambda rng, n: rng.binomial(1, 0.9, n) * 1.0,
-            0.9,
-            unit,
-        ),
-        "t, 3 df": (lambda rng, n: 0.1 * rng.standard_t(3, n), 0.0, free),
-    } | {
-        f"0.95 - 0.9, k of {k}": (
-            lambda rng, n, k=k: draw_differences(rng, n, k),
-            0.025,
-            shares,
-        )
-        for k in (10, 4, 1)
-    }
+    return (
+        {
+            "normal": (lambda rng, n: rng.normal(0.6, 0.1, n), 0.6, free),
+            "beta(8, 2)": (lambda rng, n: rng.beta(8, 2, n), 0.8, unit),
+            "beta(9, 1)": (lambda rng, n: rng.beta(9, 1, n), 0.9, unit),
+            "1 - lognormal": (
+                lambda rng, n: 1 - 0.1 * rng.lognormal(0, 0.5, n),
+                1 - 0.1 * np.exp(0.125),
+                free,
+            ),
+            "7 of 10": (lambda rng, n: rng.binomial(10, 0.7, n) / 10, 0.7, unit),
+            "k of 10, mean 9": (
+                lambda rng, n: rng.binomial(10, rng.beta(9, 1, n)) / 10,
+                0.9,
+                unit,
+            ),
+            "k of 10, mean 9.5": (
+                lambda rng, n: rng.binomial(10, rng.beta(19, 1, n)) / 10,
+                0.95,
+                unit,
+            ),
+            "k of 2, mean 1.8": (lambda rng, n: rng.binomial(2, 0.9, n) / 2, 0.9, unit),
+            "right or wrong, 0.9": (
+                lambda rng, n: rng.binomial(1, 0.9, n) * 1.0,
+                0.9,
+                unit,
+            ),
+            "t, 3 df": (lambda rng, n: 0.1 * rng.standard_t(3, n), 0.0, free),
+        }
+        | {
+            f"0.95 - 0.9, k of {k}": (
+                lambda rng, n, k=k: draw_differences(rng, n, k),
+                0.025,
+                shares,
+            )
+            for k in (10, 4, 1)
+        }
+        | {
+            f"a third of errors, k of {k}": (
+                lambda rng, n, k=k: draw_gains(rng, n, k),
+                0.2 / 3,
+                shares,
+            )
+            for k in (20, 100)
+        }
+    )
 
 
 def draw_differences(rng, n, k):
@@ -93,6 +104,15 @@ def draw_differences(rng, n, k):
     better = rng.binomial(k, 0.95, n)
     alike = rng.random_sample(n) < 0.5
     return (better - np.where(alike, better, rng.binomial(k, 0.9, n))) / k
+
+
+def draw_gains(rng, n, k):
+    """Return differences between shares of k, of a model that errs a third as often.
+
+    Few subjects are read badly, and these gain most.
+    """
+    error = rng.beta(1, 9, n)
+    return (rng.binomial(k, error) - rng.binomial(k, error / 3)) / k
 
 
 def cover_means(n_runs):

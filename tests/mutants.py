@@ -142,6 +142,8 @@ MUTANTS = [
         [
             ("(n - 1) * without", "n * without"),
             ("2 * TAIL / max(2, n_baselines)", "TAIL"),
+            ("reach.clip(*(FARTHEST * plain))", "reach"),
+            ("(FARTHEST * plain)", "(FARTHEST * plain[::-1] * -1)"),
             ("n_subjects < MIN_SUBJECTS:\n        return",
              "n_subjects < 5:\n        return"),
             ("ddof=1) / np.sqrt(n_subjects)\n    plain",

@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state
 
 TAIL = 0.025  # of draws, beyond each end of an interval of 95 %
 MIN_SUBJECTS = 10  # for draws
+FARTHEST = 2.0  # that an end by draws may be from the score, over that of Student's t
 ROUNDING = 1e-6  # standard errors, which are none
 SAME = 1e-12  # difference between scores that is none
 
@@ -122,9 +123,11 @@ def describe(
     subjects.
 
     From ten subjects on, the ends are those of a t bootstrap [2]_ of the pseudo-values:
-    every draw is standardized by its own standard error. Fewer subjects have the t
-    interval. Both are too narrow where draws tell too little, so that these have other
-    ends:
+    every draw is standardized by its own standard error. Where few subjects differ much
+    from the others, draws without these have next to no standard error: no end is more
+    than twice as far from the score as that of the t interval, which covers the same.
+    Fewer subjects have the t interval. Both are too narrow where draws tell too little,
+    so that these have other ends:
 
     * Scores with bounds, of fewer than ten subjects or if half of them have the same
       value, as near a ceiling, have the ends of Clopper and Pearson for as many right
@@ -262,7 +265,8 @@ def _reach(values, tails, n_resamples, rng):
     n_known = np.isfinite(ratios).sum(axis=0)
     below, above = ((tail * n_known).astype(int) for tail in tails)
     places = np.stack([n_known - 1 - below, above]).clip(0)
-    return -np.take_along_axis(ratios, places, axis=0) * error
+    reach = -np.take_along_axis(ratios, places, axis=0)
+    return reach.clip(*(FARTHEST * plain)) * error
 
 
 def _standardize(values, draws, error):

@@ -9,7 +9,8 @@ from .findings import H_FREQ, SFREQ
 LEVEL = 0.05  # of significance, for all models together
 INTERVALS = (
     "95 % intervals are over subjects, by a t bootstrap of the jackknife pseudo-values "
-    "of subjects. For fewer than ten, and where half score the same, those of "
+    "of subjects, no end of which is more than twice as far from the score as by "
+    "Student's t. For fewer than ten, and where half score the same, those of "
     "accuracies and r are by the binomial distribution with the same standard error "
     "(Korn and Graubard 1998). Those of differences are paired: for fewer than ten by "
     "Student's t, and where half do not differ by the binomial distribution for gains "

@@ -75,6 +75,19 @@ def test_interval_is_that_of_a_plain_t_bootstrap():
     assert high > -low
 
 
+@pytest.mark.parametrize("n_baselines", [1, 6])
+def test_no_end_is_farther_than_twice_that_of_student(n_baselines):
+    # without the three who differ much, draws have next to no standard error
+    values = np.r_[np.zeros(4), 0.025, 0.025, 0.025, 0.125, 0.2, 0.225]
+    tail = min(0.025, 0.05 / n_baselines)
+    farthest = 2 * student.ppf(1 - tail, 9) * sem(values)
+    low, high = find_ends(values, n_baselines=n_baselines)[:, 0] - values.mean()
+    assert high == pytest.approx(farthest)
+    assert -sem(values) * student.ppf(0.975, 9) < low < 0
+    low, high = find_ends(-values)[:, 0] + values.mean()
+    assert low == pytest.approx(-2 * student.ppf(0.975, 9) * sem(values))
+
+
 def test_intervals_move_and_grow_with_the_scores():
     values = np.random.default_rng(0).gamma(2, size=15)
     assert_allclose(find_ends(3 * values + 7), 3 * find_ends(values) + 7)
