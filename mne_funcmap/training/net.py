@@ -19,6 +19,7 @@ from .processes import (
     count_processes,
     gather_shares,
     get_rank,
+    share_object,
     share_state,
     sum_gradients,
     sum_values,
@@ -213,7 +214,10 @@ class TrainingNet(NeuralNet):
         """Begin where a checkpoint ends, if there is one."""
         self._written, self._resumed = perf_counter(), None
         if self.checkpoint is not None:
-            self._resumed = checkpoints.read_checkpoint(self.checkpoint)
+            if get_rank() == 0:
+                self._resumed = checkpoints.read_checkpoint(self.checkpoint)
+            if self._is_shared:  # others may not see the folder
+                self._resumed = share_object(self._resumed, self.device)
         if self._resumed is not None:
             checkpoints.restore_net(self, self._resumed)
             self.whole_weights_ = deepcopy(self.module_.state_dict())

@@ -125,6 +125,26 @@ def share_state(module):
         distributed.broadcast(values, 0)
 
 
+def share_object(value, device):
+    """Return an object of the first process, in all.
+
+    Parameters
+    ----------
+    value : object
+        Of Python's types and tensors.
+    device : str
+        Where processes exchange values.
+
+    Returns
+    -------
+    value : object
+        That of the first process.
+    """
+    shared = [value]
+    distributed.broadcast_object_list(shared, 0, device=torch.device(device))
+    return shared[0]
+
+
 def agree(values, device):
     """Return the numbers of the first process, in all.
 

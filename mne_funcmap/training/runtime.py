@@ -28,10 +28,14 @@ def resolve_device(device):
     -------
     device : str
         Name of a device that is there.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device.
     """
-    available = torch.cuda.is_available()
     if device == "auto":
-        return "cuda" if available else "cpu"
+        return "cuda" if torch.cuda.is_available() else "cpu"
     if device == "accelerate":
         return find_device()
     try:
@@ -40,11 +44,17 @@ def resolve_device(device):
         raise ValueError(
             f"device={device!r} is unknown. Use 'auto', 'cpu', 'cuda' or 'accelerate'."
         ) from error
-    if kind == "cuda" and not available:
+    if kind == "cpu":  # torch takes a number too, which says nothing
+        return "cpu"
+    try:
+        torch.ones(1, device=device).cpu()
+    except Exception as error:  # of a device that is not there, torch raises anything
+        reason = str(error).partition("\n")[0]
         raise ValueError(
-            f"device={device!r} was asked for, but torch finds no CUDA device. Use "
-            "device='auto' or 'cpu', or install a CUDA build of torch."
-        )
+            f"device={device!r} was asked for, but torch cannot compute there "
+            f"({reason}). Use device='auto' or 'cpu', or install a build of torch that "
+            "can."
+        ) from error
     return device
 
 
@@ -81,8 +91,9 @@ def move_net(net, device):
         The same.
     """
     if device not in ("auto", "accelerate", net.device):
-        net.device = resolve_device(device)
-        net.module_.to(net.device)
+        device = resolve_device(device)
+        net.module_.to(device)
+        net.device = device
     return net
 
 

@@ -39,6 +39,12 @@ def fit_apart(device):
     )
 
 
+def fit_again(device, folder):
+    """Return numbers of a training that is done, as only the first process knows."""
+    X = _make_recordings()
+    return [_fit_embedder(X, device, checkpoint_dir=folder) for _ in range(2)]
+
+
 def _make_recordings():
     """Recordings of which the first has fewer channels of a region."""
     X = mf.simulate_recordings(
@@ -99,4 +105,8 @@ if __name__ == "__main__":
     from accelerate import Accelerator
 
     assert Accelerator().num_processes == 2
-    np.savez(Path(sys.argv[1]) / f"{Accelerator().process_index}.npz", **found)
+    own = Path(sys.argv[1]) / str(Accelerator().process_index)
+    first, again = fit_again("accelerate", own)
+    np.testing.assert_equal(again, first)
+    assert any(own.iterdir()) == Accelerator().is_main_process
+    np.savez(own.with_suffix(".npz"), **found)

@@ -6,6 +6,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 import mne_funcmap as mf
+from mne_funcmap.training import runtime
 from mne_funcmap.training.net import TrainingNet
 from mne_funcmap.training.runtime import move_if_it_fits, move_net
 
@@ -94,15 +95,21 @@ def test_optimizer_is_fused_on_a_gpu(monkeypatch, optimizer, params, expected):
     assert "fused" not in found
 
 
-def test_net_is_moved_where_it_is_wanted():
+def test_net_is_moved_where_it_is_wanted(monkeypatch):
     net = make_net().initialize()
     for device in ("auto", "accelerate", "cpu"):
         assert move_net(net, device) is net
         assert net.device == net.module_.weight.device.type == "cpu"
+    for device in ("quantum", "meta", "mps:7"):
+        with pytest.raises(ValueError, match=f"device='{device}'"):
+            move_net(net, device)
+        assert net.device == net.module_.weight.device.type == "cpu"
+    monkeypatch.setattr(runtime, "resolve_device", lambda device: device)
+    with pytest.raises((RuntimeError, AssertionError)):  # as on a GPU without room
+        move_net(net, "xpu")
+    assert net.device == net.module_.weight.device.type == "cpu"
     move_net(net, "meta")
     assert net.device == net.module_.weight.device.type == "meta"
-    with pytest.raises(ValueError, match="device='quantum' is unknown"):
-        move_net(net, "quantum")
 
 
 def test_fitted_models_obey_their_device(recordings):
