@@ -27,7 +27,7 @@ from .progress import VERBOSE_CONSTRAINT, track, verbose_method
 from .recordings.channels import check_recordings, load_copy
 from .recordings.keeping import fingerprint
 from .recordings.positions import name_frame
-from .recordings.reading import check_not_empty
+from .recordings.reading import check_not_empty, check_shareable
 from .recordings.referencing import get_electrodes, list_names, rereference
 from .recordings.signals import LARGEST
 from .subjects import describe, shorten_list
@@ -183,8 +183,10 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
         TypeError
             If an item of the list is not a recording.
         ValueError
-            As by ``fit``; and if data are not finite, or have no two contacts for a
-            bipolar reference.
+            As by ``fit``; and if data are not finite, have no two contacts for a
+            bipolar reference, or are of Epochs that are not loaded, with several jobs.
+        OSError
+            If the folder given as memory cannot be written to.
         """
         # unless it is asked for, since filter designs of a long list drown the log
         quiet = logging.WARNING if self.verbose is None else logging.DEBUG
@@ -196,6 +198,7 @@ class RecordingPreprocessor(TransformerMixin, BaseEstimator):
             "sfreq": self.sfreq,
         }
         recordings = self._check(X)
+        check_shareable(recordings, self.n_jobs)
         preprocessed = Parallel(n_jobs=self.n_jobs, return_as="generator")(
             delayed(_preprocess_once)(
                 recording, describe(index, recording), steps, log_level, self.memory
@@ -278,7 +281,17 @@ def _preprocess_once(recording, name, steps, log_level, memory):
         is_epochs = isinstance(recording, BaseEpochs)
         path = Path(memory) / key / f"preprocessed_{'epo' if is_epochs else 'raw'}.fif"
         if not path.exists():
-            _write(_preprocess(recording, name, **steps), path)
+            preprocessed = _preprocess(recording, name, **steps)
+            try:
+                _write(preprocessed, path)
+            except OSError as error:
+                raise OSError(
+                    error.errno,
+                    f"{name}, preprocessed, could not be written "
+                    f"({error.strerror or error}). Check the folder given as memory "
+                    "and the space in it, or choose another",
+                    str(memory),
+                ) from error
         # of Epochs that are not loaded, copies would share an open file
         kept = mne.read_epochs(path) if is_epochs else read_raw_fif(path, preload=False)
         return _restore_frame(kept, recording)

@@ -285,6 +285,18 @@ def test_parallel_is_the_same():
         assert other._data.flags.writeable
 
 
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, monkeypatch):
+    def fail(self, path, fmt):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(mne.io.BaseRaw, "save", fail)
+    told = r"ecording 0 .*preprocessed, could not .*No space left.*as memory"
+    with pytest.raises(OSError, match=told) as caught:
+        RecordingPreprocessor(**BAND, memory=tmp_path).transform([make_raw()])
+    assert caught.value.filename == str(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_filters_longer_than_the_data_are_warned_of():
     with pytest.warns(RuntimeWarning, match="filter_length"):
         RecordingPreprocessor(l_freq=1.0).transform([make_raw(duration=1.0)])

@@ -372,16 +372,14 @@ def _score_subjects(right, total):
 
 def _score_segments(predictions, models, drawn):
     """Return the balanced accuracy of segments of the models that read them."""
+    names = "segment_accuracy", "segment_low", "segment_high"
+    columns = {name: np.full(len(models), np.nan) for name in names}
     read = predictions[predictions["n_segments"].notna()]
-    names = [model for model in models if (read["model"] == model).any()]
-    right, total = _count(read, read["n_segments_right"], read["n_segments"], names)
-    found = describe(
-        balance(right, total),
-        "segment_accuracy",
-        "segment_low",
-        "segment_high",
-        bounds=(0, 1),
-        **drawn,
-    )
-    place = [names.index(model) if model in names else len(names) for model in models]
-    return {name: np.append(values, np.nan)[place] for name, values in found.items()}
+    for row, model in enumerate(models):
+        own = read[read["model"] == model]
+        if len(own):  # segments of models may differ in length, and so in number
+            counted = _count(own, own["n_segments_right"], own["n_segments"], [model])
+            found = describe(balance(*counted), *names, bounds=(0, 1), **drawn)
+            for name in names:
+                columns[name][row] = found[name][0]
+    return columns

@@ -27,6 +27,7 @@ from ..recordings.keeping import (
     fingerprint_signals,
     open_memory,
 )
+from ..recordings.reading import check_shareable
 from ..subjects import get_subjects
 from ..training.parts import as_part
 
@@ -90,7 +91,15 @@ class Folds:
         -------
         results : list
             One for each task.
+
+        Raises
+        ------
+        RuntimeError
+            If a worker was ended from outside.
+        ValueError
+            If workers cannot share the recordings.
         """
+        check_shareable(self.recordings, n_jobs)
         if effective_n_jobs(n_jobs) > 1:
             function = partial(_run_in_threads, function)
         recordings = track(self.recordings, "recordings")

@@ -85,9 +85,10 @@ class Study:
         )
         return replace(self, mean=mean, scale=scale, parts=parts)
 
-    def normalize(self, signals):
+    def normalize(self, signals, out=None):
         """Return signals in volts, (..., n_channels, n_times), z-scored."""
-        return (signals - self.mean[:, None]) / self.scale[:, None]
+        centred = np.subtract(signals, self.mean[:, None], out=out)
+        return np.divide(centred, self.scale[:, None], out=centred)
 
 
 def study_recording(

@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 from pathlib import Path
 
+from joblib import effective_n_jobs
 from mne import BaseEpochs
 
 from ..subjects import describe, shorten_list
@@ -33,6 +34,33 @@ def check_files(recording, name):
             "Open it again from where it is now, or load recordings before their "
             "files are moved."
         )
+
+
+def check_shareable(recordings, n_jobs):
+    """Raise if several workers would read a file through one place in it.
+
+    Parameters
+    ----------
+    recordings : list of mne.io.Raw | list of mne.Epochs
+        The recordings.
+    n_jobs : int | None
+        Number of workers, as joblib takes it.
+
+    Raises
+    ------
+    ValueError
+        If there is more than one, and Epochs are not loaded, whose copies share an
+        open file.
+    """
+    if effective_n_jobs(n_jobs) == 1:
+        return
+    for index, recording in enumerate(recordings):
+        if isinstance(recording, BaseEpochs) and not recording.preload:
+            raise ValueError(
+                f"{describe(index, recording)} is of Epochs that are not loaded, which "
+                "cannot be shared by several workers. Call load_data() of all of them, "
+                "or work with n_jobs=1."
+            )
 
 
 @contextmanager

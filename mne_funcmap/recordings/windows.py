@@ -39,8 +39,8 @@ def cut_study(recording, channels, index, study, n_times):
 def _cut_normalized(signals, study, n_times):
     """Return windows of channels, end to end, z-scored."""
     starts = find_windows(signals, slice(None), n_times)
-    windows = study.normalize(cut_windows(signals, starts, n_times))
-    return torch.from_numpy(windows.astype(np.float32))
+    windows = cut_windows(signals, starts, n_times)
+    return torch.from_numpy(study.normalize(windows, out=windows).astype(np.float32))
 
 
 def cut_some(signals, study, n_times, name, sfreq):

@@ -137,6 +137,19 @@ def test_segments_are_counted(recordings):
     assert summary["segment_low"][0] <= expected <= summary["segment_high"][0]
 
 
+def test_segments_of_models_may_differ_in_length(recordings):
+    models = {
+        name: SpectralClassifier(classifier="lda", duration=duration)
+        for name, duration in {"long": 5.0, "short": 2.5}.items()
+    }
+    options = {"cv": GroupKFold(2), "n_resamples": 50}
+    _, together = mf.compare_embedders(recordings, models, **options)
+    for row, (name, model) in enumerate(models.items()):
+        _, alone = mf.compare_embedders(recordings, {name: model}, **options)
+        for end in ("accuracy", "low", "high"):
+            assert together[f"segment_{end}"][row] == alone[f"segment_{end}"][0]
+
+
 def test_what_a_model_cannot_do_is_missing(recordings):
     models = {
         "memory": Remember(),

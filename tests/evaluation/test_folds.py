@@ -183,6 +183,25 @@ def test_a_comparison_goes_on_where_it_was_interrupted(folder, flag):
     assert count_fits(X, folder, failing, cv=folds) == 0
 
 
+def test_epochs_that_are_not_loaded_are_not_shared(tmp_path):
+    """Copies read from one place in an open file, and no process can be sent it."""
+    X = [mne.make_fixed_length_epochs(raw, 1.0) for raw in make_recordings()]
+    for index, epochs in enumerate(X):
+        epochs.save(tmp_path / f"{index}-epo.fif")
+    X = [mne.read_epochs(path, preload=False) for path in sorted(tmp_path.iterdir())]
+    X[0].load_data()
+    told = "[Rr]ecording 1 .* not loaded, .* load_data.* n_jobs=1"
+    models = {"counting": Counting()}
+    options = {"cv": GroupKFold(2), "verbose": False}
+    with pytest.raises(ValueError, match=told):
+        cross_val_regions(models, X, n_jobs=2, **options)
+    preprocessor = mf.RecordingPreprocessor(h_freq=20.0, n_jobs=2)
+    with pytest.raises(ValueError, match=told):
+        preprocessor.fit_transform(X)
+    assert len(preprocessor.set_params(n_jobs=1).fit_transform(X)) == len(X)
+    assert len(cross_val_regions(models, X, n_jobs=1, **options))
+
+
 def test_a_worker_that_dies_is_told(folder, flag):
     X = make_recordings()
     models = {"failing": Failing(str(flag), "die")}
