@@ -49,11 +49,12 @@ def resolve_device(device):
     try:
         torch.ones(1, device=device).cpu()
     except Exception as error:  # of a device that is not there, torch raises anything
-        reason = str(error).partition("\n")[0]
+        reason = f"cannot compute there ({str(error).partition(chr(10))[0]})"
+        if kind == "cuda" and not torch.cuda.is_available():
+            reason = "finds no CUDA device"
         raise ValueError(
-            f"device={device!r} was asked for, but torch cannot compute there "
-            f"({reason}). Use device='auto' or 'cpu', or install a build of torch that "
-            "can."
+            f"device={device!r} was asked for, but torch {reason}. Use device='auto' or "
+            "'cpu', or install a build of torch that has it."
         ) from error
     return device
 
