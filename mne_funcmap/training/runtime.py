@@ -53,8 +53,8 @@ def resolve_device(device):
         if kind == "cuda" and not torch.cuda.is_available():
             reason = "finds no CUDA device"
         raise ValueError(
-            f"device={device!r} was asked for, but torch {reason}. Use device='auto' or "
-            "'cpu', or install a build of torch that has it."
+            f"device={device!r} was asked for, but torch {reason}. Use device='auto' "
+            "or 'cpu', or install a build of torch that has it."
         ) from error
     return device
 
