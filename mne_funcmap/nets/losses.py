@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
+LOWEST = -60.0  # exponent of a share
+
 
 def _split_targets(targets):
     """Return the labels and groups of targets; without groups, each is its own."""
@@ -107,7 +109,8 @@ def _share_out(similarity, weights):
     Returns the logarithm of the sum, for each row; shares are in place.
     """
     largest = similarity.amax(dim=1, keepdim=True).nan_to_num_(neginf=0.0)
-    similarity.sub_(largest).exp_().mul_(weights)
+    # less is nothing beside the largest, and processors are slow with what it gives
+    similarity.sub_(largest).clamp_(min=LOWEST).exp_().mul_(weights)
     total = similarity.sum(dim=1, keepdim=True)
     total.clamp_(min=torch.finfo(total.dtype).tiny)
     similarity.div_(total)
